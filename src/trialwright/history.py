@@ -1,0 +1,360 @@
+"""The read-only face of a ledger: trials with their runs, the best, what was seen, what was spent.
+
+A history is a fold over entries: the same entries give the same history, live or read again. Each
+entry costs the same however many came before. It decides nothing: verdicts are records.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trialwright.errors import LedgerError
+from trialwright.expression import Scalar
+from trialwright.records import (
+    Admission,
+    Closed,
+    CodeVersion,
+    Diagnosis,
+    Entry,
+    Launch,
+    Machine,
+    Notice,
+    Observation,
+    Opened,
+    Outcome,
+    Proposal,
+    Refusal,
+    Request,
+    RunKey,
+    Verdict,
+)
+from trialwright.space import Space
+from trialwright.task import Task
+
+State = Literal["queued", "running", "done", "failed", "pruned", "cancelled"]
+
+
+@dataclass(slots=True)
+class Run:
+    """One execution: its launch, and what it showed once it ended."""
+
+    launch: Launch
+    launched_at: float
+    observation: Observation | None = None
+    diagnosis: Diagnosis | None = None
+    ended_at: float | None = None
+
+    @property
+    def key(self) -> RunKey:
+        """Trial, seed index, attempt."""
+        return self.launch.run
+
+
+@dataclass(slots=True)
+class Trial:
+    """An admitted proposal with its runs."""
+
+    admission: Admission
+    admitted_at: float
+    planned: int = 1
+    """Seeds that the trial is to have: the task's `screen`, and what `replicate` added."""
+    runs: list[Run] = field(default_factory=list)
+    """Every attempt, in the order of their launches."""
+    verdict: Verdict | None = None
+    rerun: bool = False
+    """Whether a further attempt of the first seed was asked for and not yet launched."""
+
+    @property
+    def number(self) -> int:
+        """The trial's number, from 0."""
+        return self.admission.number
+
+    @property
+    def proposal(self) -> Proposal:
+        """What was proposed, by whom and why."""
+        return self.admission.proposal
+
+    @property
+    def configuration(self) -> Mapping[str, Scalar]:
+        """The values that the runs get."""
+        return self.admission.proposal.configuration
+
+    @property
+    def latest(self) -> dict[int, Run]:
+        """The latest attempt of each seed index."""
+        return {run.key.seed: run for run in self.runs}
+
+    @property
+    def values(self) -> dict[int, float]:
+        """The objective of each seed index whose latest attempt is done."""
+        return {
+            seed: run.observation.value
+            for seed, run in self.latest.items()
+            if run.observation
+            and run.observation.outcome == "done"
+            and run.observation.value is not None
+        }
+
+    @property
+    def value(self) -> float | None:
+        """The mean objective over the seeds done; None if there is none, or one failed."""
+        values = list(self.values.values())
+        if not values or self._worst() not in (None, "done"):
+            return None
+        return math.fsum(values) / len(values)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The seed indices that are planned and not yet launched."""
+        launched = self.latest
+        return tuple(seed for seed in range(self.planned) if seed not in launched)
+
+    @property
+    def state(self) -> State:
+        """Where the trial stands: a failed or pruned seed outweighs a done one."""
+        if not self.runs:
+            return "queued"
+        worst = self._worst()
+        if worst in ("failed", "pruned", "cancelled"):
+            return "running" if self._going() else worst
+        return "running" if self._going() or self.missing or self.rerun else "done"
+
+    def _going(self) -> bool:
+        return any(run.observation is None for run in self.latest.values())
+
+    def _worst(self) -> Outcome | None:
+        outcomes = {run.observation.outcome for run in self.latest.values() if run.observation}
+        order: tuple[Outcome, ...] = ("failed", "pruned", "cancelled", "done")
+        return next((outcome for outcome in order if outcome in outcomes), None)
+
+    @property
+    def run(self) -> Run | None:
+        """The latest attempt of the first seed: the run to show where one is shown."""
+        return self.latest.get(0)
+
+
+class History:
+    """Everything that a study has recorded, as trials. Read it; the study alone extends it.
+
+    Raises:
+        LedgerError: entries that contradict each other.
+    """
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self.sequence = 0
+        """Of the last entry; 0 if there is none."""
+        self.trials: list[Trial] = []
+        """By number."""
+        self.refusals: list[Refusal] = []
+        self.notices: list[Notice] = []
+        self.requests: list[tuple[int, Request]] = []
+        """With the sequence of each."""
+        self.codes: dict[str, CodeVersion] = {}
+        self.machines: dict[str, Machine] = {}
+        self.closed: Closed | None = None
+        """How the last session ended; None while one is open."""
+        self.launches = 0
+        """Runs started, attempts of any kind included."""
+        self.seconds = 0.0
+        """Wall seconds of all sessions so far, gaps between sessions left out."""
+        self.memo: dict[Hashable, object] = {}
+        """For values derived from the history that are dear to compute; never for state."""
+        self._opened: Opened | None = None
+        self._keys: dict[tuple[str, str], int] = {}
+        self._pending: set[int] = set()
+        self._valued: set[int] = set()
+        self._favoured: set[int] = set()
+        self._valued_code = ""
+        self._first_at = 0.0
+        self._last_at = 0.0
+        self.extend(entries)
+
+    @property
+    def task(self) -> Task:
+        """The task as last recorded; a function is not in it."""
+        if self._opened is None:
+            raise LedgerError("the ledger holds no study yet")
+        return self._opened.task
+
+    @property
+    def seed(self) -> int:
+        """The study's seed."""
+        return self._opened.seed if self._opened else 0
+
+    @property
+    def space(self) -> Space:
+        """The task's space."""
+        return self.task.space
+
+    @property
+    def opened(self) -> bool:
+        """Whether any session was ever opened."""
+        return self._opened is not None
+
+    @property
+    def started_at(self) -> float:
+        """Seconds since the epoch of the first entry."""
+        return self._first_at
+
+    @property
+    def updated_at(self) -> float:
+        """Seconds since the epoch of the last entry."""
+        return self._last_at
+
+    @property
+    def code(self) -> str:
+        """Id of the newest code version; '' before the first."""
+        return next(reversed(self.codes), "")
+
+    def finished(self) -> list[Trial]:
+        """Return the trials that have ended, by number."""
+        return [trial for trial in self.trials if trial.number not in self._pending]
+
+    def done(self, *, code: str | None = None) -> list[Trial]:
+        """Return the trials with a value, by number; of one code version if given."""
+        return [
+            self.trials[number]
+            for number in sorted(self._valued)
+            if code in (None, self.trials[number].admission.code)
+        ]
+
+    def pending(self) -> list[Trial]:
+        """Return the trials that are queued or running, by number."""
+        return [self.trials[number] for number in sorted(self._pending)]
+
+    def interrupted(self) -> list[Run]:
+        """Return the runs that were launched and have no observation."""
+        return [run for trial in self.pending() for run in trial.runs if run.observation is None]
+
+    def run(self, key: RunKey) -> Run:
+        """Return one run.
+
+        Raises:
+            KeyError: there is none.
+        """
+        if key.trial < len(self.trials):
+            for run in self.trials[key.trial].runs:
+                if run.key == key:
+                    return run
+        raise KeyError(str(key))
+
+    def seen(self, configuration: Mapping[str, Scalar], *, code: str) -> int | None:
+        """Return the trial that has this configuration under code version `code`, if any."""
+        return self._keys.get((code, self.space.key(configuration)))
+
+    def best(self, *, code: str | None = None) -> Trial | None:
+        """Return the best trial that is kept or unconfirmed, of code version `code`.
+
+        None means the newest version under which any trial has a value.
+        """
+        code = code or self._valued_code
+        objective = self.task.objective
+        favoured = [
+            trial
+            for trial in (self.trials[number] for number in self._favoured)
+            if trial.value is not None and trial.admission.code == code
+        ]
+        return max(
+            favoured,
+            key=lambda trial: (objective.sign * (trial.value or 0.0), -trial.number),
+            default=None,
+        )
+
+    def extend(self, entries: Iterable[Entry]) -> None:
+        """Take further entries in."""
+        for entry in entries:
+            if entry.sequence != self.sequence + 1:
+                raise LedgerError(
+                    f"entry {entry.sequence} follows {self.sequence}: the ledger"
+                    " has a gap; restore it from a copy"
+                )
+            self._take(entry)
+            self.sequence = entry.sequence
+
+    def _take(self, entry: Entry) -> None:
+        record = entry.record
+        self._count_time(entry)
+        match record:
+            case Opened():
+                self._opened, self.closed = record, None
+            case Closed():
+                self.closed = record
+            case CodeVersion():
+                self.codes.pop(record.id, None)
+                self.codes[record.id] = record
+            case Machine():
+                self.machines[record.id] = record
+            case Refusal():
+                self.refusals.append(record)
+            case Notice():
+                self.notices.append(record)
+            case Request():
+                self._request(entry.sequence, record)
+            case Admission():
+                self._admit(record, entry.at)
+            case Launch():
+                self._launch(record, entry.at)
+            case Observation():
+                self._observe(record, entry.at)
+            case Diagnosis():
+                self.run(record.run).diagnosis = record
+            case Verdict():
+                self._judge(record)
+
+    def _count_time(self, entry: Entry) -> None:
+        """Add the time since the last entry, unless it was a gap between sessions."""
+        if self._first_at == 0.0:
+            self._first_at = entry.at
+        elif not isinstance(entry.record, Opened):
+            self.seconds += max(entry.at - self._last_at, 0.0)
+        self._last_at = entry.at
+
+    def _request(self, sequence: int, request: Request) -> None:
+        self.requests.append((sequence, request))
+        if request.trial is None or request.trial >= len(self.trials):
+            return
+        trial = self.trials[request.trial]
+        if request.what == "replicate":
+            trial.planned += request.seeds
+            self._pending.add(trial.number)
+        elif request.what == "rerun" and trial.admission.code == self.code:
+            trial.rerun = True
+            self._pending.add(trial.number)
+
+    def _admit(self, admission: Admission, at: float) -> None:
+        if admission.number != len(self.trials):
+            raise LedgerError(f"trial {admission.number} follows {len(self.trials)} trials")
+        self.trials.append(Trial(admission, at, planned=self.task.seeds.screen))
+        key = self.space.key(admission.proposal.configuration)
+        self._keys.setdefault((admission.code, key), admission.number)
+        self._pending.add(admission.number)
+
+    def _launch(self, launch: Launch, at: float) -> None:
+        trial = self.trials[launch.run.trial]
+        trial.runs.append(Run(launch, at))
+        if launch.run.seed == 0:
+            trial.rerun = False
+        self.launches += 1
+        self._pending.add(trial.number)
+
+    def _observe(self, observation: Observation, at: float) -> None:
+        trial = self.trials[observation.run.trial]
+        run = self.run(observation.run)
+        run.observation, run.ended_at = observation, at
+        if trial.state not in ("queued", "running"):
+            self._pending.discard(trial.number)
+        if trial.value is None:
+            self._valued.discard(trial.number)
+        else:
+            self._valued.add(trial.number)
+            self._valued_code = trial.admission.code
+
+    def _judge(self, verdict: Verdict) -> None:
+        self.trials[verdict.trial].verdict = verdict
+        if verdict.status in ("kept", "unconfirmed"):
+            self._favoured.add(verdict.trial)
+        else:
+            self._favoured.discard(verdict.trial)

@@ -1,0 +1,331 @@
+"""Everything a ledger holds, in the order in which it comes about. Frozen; nothing here decides.
+
+    Opened -> Admission -> Launch -> Observation -> Diagnosis -> Verdict -> Closed
+
+A trial is one `Admission` with its runs; a run is one `Launch` with its `Observation`.
+`ledger.History` puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from trialwright.expression import Scalar
+from trialwright.task import Task
+
+SCHEMA = 1
+"""Version of these records: raised when an older reader could misread them."""
+
+Category = Literal[
+    "hyperparameter",
+    "architecture",
+    "optimizer",
+    "schedule",
+    "data",
+    "regularization",
+    "systems",
+    "baseline",
+    "multi",
+]
+Outcome = Literal["done", "failed", "pruned", "cancelled"]
+Cause = Literal[
+    "out_of_memory_host",
+    "out_of_memory_gpu",
+    "diverged",
+    "timed_out",
+    "stalled",
+    "killed",
+    "import_error",
+    "syntax_error",
+    "bad_argument",
+    "missing_file",
+    "command_not_found",
+    "no_metric",
+    "transient",
+    "other",
+]
+Finding = Literal[
+    "healthy",
+    "overfitting",
+    "underfitting",
+    "diverged",
+    "late_collapse",
+    "plateaued",
+    "still_improving",
+    "noisy",
+    "no_curve",
+    "failed",
+    "pruned",
+]
+Status = Literal["kept", "discarded", "unconfirmed", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A range that should hold the metric with probability `level`."""
+
+    low: float
+    high: float
+    level: float = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hypothesis:
+    """A claim that the trial's own result can contradict.
+
+    It says how the objective of this trial will compare with that of trial `against`.
+    """
+
+    claim: str
+    expects: Literal["better", "worse", "no_worse", "same"]
+    against: int | None = None
+    parameter: str | None = None
+    """The parameter that the claim is about, if it is about one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A configuration that a proposer hands in, with its reasons. Not yet checked."""
+
+    configuration: Mapping[str, Scalar]
+    by: str
+    rationale: str = ""
+    """Why this configuration, in words that a person can follow."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why this value, per changed parameter."""
+    hypothesis: Hypothesis | None = None
+    predicted: Interval | None = None
+    parent: int | None = None
+    """The trial that this one changes."""
+    category: Category = "hyperparameter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A coordinator took the study up: for the first time, or again."""
+
+    kind: Literal["opened"] = "opened"
+    task: Task
+    seed: int
+    version: str
+    """Of Trialwright."""
+    schema_version: int = SCHEMA
+    changes: tuple[str, ...] = ()
+    """What differs from the task as recorded before, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeVersion:
+    """The task's files as they were. Trials of different versions are never pooled silently."""
+
+    kind: Literal["code"] = "code"
+    id: str
+    """Digest of the files' contents."""
+    commit: str | None = None
+    """Of the repository that holds them, if any."""
+    dirty: bool = False
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where runs happen: host, interpreter and packages."""
+
+    kind: Literal["machine"] = "machine"
+    id: str
+    host: str
+    platform: str
+    python: str
+    cores: int
+    gpus: tuple[str, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Installed distributions of the command's interpreter, where it is a Python."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A proposal that did not become a trial, and every reason why."""
+
+    kind: Literal["refusal"] = "refusal"
+    proposal: Proposal
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A proposal became trial `number`: legal, no repeat."""
+
+    kind: Literal["admission"] = "admission"
+    number: int
+    """From 0, without gaps."""
+    proposal: Proposal
+    code: str
+    """Id of the code version."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """Which run: seed `seed` (an index) of trial `trial`, attempt `attempt`, all from 0.
+
+    >>> str(RunKey(7, 0, 1))
+    '0007/0.1'
+    """
+
+    trial: int
+    seed: int
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.trial:04d}/{self.seed}.{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A run was started. Without an `Observation` it is going on, or was interrupted."""
+
+    kind: Literal["launch"] = "launch"
+    run: RunKey
+    seed: int
+    """The seed itself, as the script gets it."""
+    command: tuple[str, ...]
+    machine: str
+    """Id of the machine record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Metrics over steps, thinned. `series[name][i]` belongs to `steps[i]`; None where absent."""
+
+    steps: tuple[float, ...] = ()
+    series: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+    def points(self, metric: str) -> list[tuple[float, float]]:
+        """Return (step, value) of one metric, absent points left out; values may be NaN."""
+        values = self.series.get(metric, ())
+        return [(s, v) for s, v in zip(self.steps, values, strict=False) if v is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a run showed."""
+
+    kind: Literal["observation"] = "observation"
+    run: RunKey
+    outcome: Outcome
+    value: float | None = None
+    """The objective, reduced from the curve; None unless `done`."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The last value of each metric."""
+    curve: Curve = field(default_factory=Curve)
+    seconds: float = 0.0
+    """Wall time."""
+    peak_memory_bytes: int | None = None
+    exit_status: int | None = None
+    """As the shell counts: 128 + n after signal n."""
+    cause: Cause | None = None
+    detail: str = ""
+    """One line: what happened, and what to do about it."""
+    log_tail: str = ""
+    """The last lines of a failed run's log."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """The Executor's reading of a run: findings, numbers and one sentence."""
+
+    kind: Literal["diagnosis"] = "diagnosis"
+    run: RunKey
+    findings: tuple[Finding, ...]
+    sentence: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Decided by code: is the trial better than the incumbent? A later one replaces an earlier."""
+
+    kind: Literal["verdict"] = "verdict"
+    trial: int
+    status: Status
+    sentence: str
+    against: int | None = None
+    """The incumbent that the trial was compared with."""
+    probability: float | None = None
+    """That the gain is real; None without an estimate of the noise."""
+    seeds_needed: int | None = None
+    """More seeds per side after which a gain of this size could be told from noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that the user should know: a knob not connected, a changed script, a lost turn."""
+
+    kind: Literal["notice"] = "notice"
+    level: Literal["info", "warning", "error"]
+    topic: str
+    text: str
+    trial: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a door asks of the study; the study alone acts on it.
+
+    `replicate`: `seeds` more seeds for trial `trial`. `rerun`: trial `trial` once more. `stop`: end
+    the session, after the running runs unless `now`.
+    """
+
+    kind: Literal["request"] = "request"
+    what: Literal["replicate", "rerun", "stop"]
+    trial: int | None = None
+    seeds: int = 0
+    now: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """A session of the study ended."""
+
+    kind: Literal["closed"] = "closed"
+    reason: Literal["budget", "exhausted", "stopped", "failed"]
+    sentence: str
+
+
+Record = (
+    Opened
+    | CodeVersion
+    | Machine
+    | Refusal
+    | Admission
+    | Launch
+    | Observation
+    | Diagnosis
+    | Verdict
+    | Notice
+    | Request
+    | Closed
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record in its place in a ledger."""
+
+    sequence: int
+    """From 1, without gaps."""
+    at: float
+    """Seconds since the epoch, UTC."""
+    record: Record
+
+
+RECORD: TypeAdapter[Record] = TypeAdapter(
+    Annotated[Record, Field(discriminator="kind")],
+    # NaN and infinities are legal in curves; JSON has no word for them.
+    config=ConfigDict(ser_json_inf_nan="strings"),
+)
+"""Reads and writes any record as JSON."""

@@ -1,0 +1,228 @@
+"""What is to be improved: the objective, what runs, within which limits, by whom.
+
+Pure data, as the study file states it and as the ledger keeps it. It does not read files (that is
+`studyfile`) and runs nothing (that is `execute`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from trialwright.expression import Scalar
+from trialwright.space import Space
+
+Direction = Literal["maximize", "minimize"]
+Reduce = Literal["last", "best", "mean_last"]
+
+RESERVED = ("config", "args", "seed", "trial", "folder")
+"""Placeholders in a command that are no parameters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """The metric that decides, which way is better, and how a curve becomes one number.
+
+    `mean_last` averages the last `window` points.
+
+    >>> Objective(metric="loss", direction="minimize", reduce="best").value([3.0, 1.0, 2.0])
+    1.0
+    """
+
+    metric: str
+    direction: Direction = "maximize"
+    reduce: Reduce = "last"
+    window: int = 5
+
+    @property
+    def sign(self) -> int:
+        """+1 if larger is better, -1 if smaller is."""
+        return 1 if self.direction == "maximize" else -1
+
+    def value(self, series: Sequence[float]) -> float | None:
+        """Reduce a metric's curve to one number; None if it has no finite point to give.
+
+        `last` is strict: a curve that ends in NaN has no value.
+        """
+        if not series:
+            return None
+        finite = [point for point in series if math.isfinite(point)]
+        match self.reduce:
+            case "last":
+                return series[-1] if math.isfinite(series[-1]) else None
+            case "best":
+                return self.sign * max(self.sign * point for point in finite) if finite else None
+            case "mean_last":
+                tail = [point for point in series[-self.window :] if math.isfinite(point)]
+                return sum(tail) / len(tail) if tail else None
+
+    def better(self, left: float, right: float) -> bool:
+        """Say whether `left` is strictly better than `right`."""
+        return self.sign * (left - right) > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one run may use. None is no limit. A breach is a failure with a cause."""
+
+    run_s: float | None = None
+    """Wall seconds."""
+    memory_bytes: int | None = None
+    """Memory of the whole process tree, shared pages counted once."""
+    stall_s: float | None = None
+    """Seconds without a new line of output."""
+    grace_s: float = 5.0
+    """Seconds between SIGTERM and SIGKILL."""
+    log_bytes: int = 64 * 2**20
+    """Log kept on disk per run: the head and the tail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What the study may use, over all its sessions; whichever ends first. None is no bound."""
+
+    trials: int | None = None
+    runs: int | None = None
+    time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune:
+    """Early stopping of runs that fall behind, judged on the objective's metric while it streams.
+
+    `median`: below the median of earlier trials at the same step. `asha`: outside the best
+    1/`factor` at rungs `first * factor^k`. `hyperband`: Optuna's, over the same rungs.
+    """
+
+    rule: Literal["median", "asha", "hyperband"]
+    first: int = 1
+    """No run is judged before this step."""
+    factor: int = 3
+    warmup: int = 4
+    """`median` judges nobody before so many trials have finished."""
+    last: int | None = None
+    """The last step of a full run, which `hyperband` needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricRoute:
+    """Where metrics come from besides tagged lines, with no change to the script.
+
+    `patterns`: regular expressions with named groups, matched against each line of output; a group
+    named `step` or `epoch` is the step. `file`: a CSV or JSON-lines file. `tensorboard`: a folder of
+    event files. Both paths may hold placeholders such as `{folder}`, and are else relative to the
+    run's working directory. `rename` maps names in the source to metric names.
+    """
+
+    patterns: tuple[str, ...] = ()
+    file: str | None = None
+    tensorboard: str | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How a configuration reaches the script."""
+
+    base: str | None = None
+    """A YAML or JSON file whose keys the configuration overrides, dots meaning nesting."""
+    format: Literal["yaml", "json"] = "yaml"
+    """Format of the file behind `{config}`."""
+    argument: str = "--{name}={value}"
+    """What `{args}` repeats per parameter; a space separates arguments: `--{name} {value}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Environment variables of a run, besides those it inherits.
+
+    Inherited are all but those whose names look like secrets (keys, tokens, passwords).
+    """
+
+    passed: tuple[str, ...] = ()
+    """Names handed through although they look like secrets; a missing one is an error at start."""
+    set: Mapping[str, str] = field(default_factory=dict)
+    """Values, in which `{learning_rate}`, `{seed}`, ... stand for the run's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Large files that a run leaves: kept for the best `trials`, removed from the others."""
+
+    files: tuple[str, ...] = ()
+    """Glob patterns within the run's folder."""
+    trials: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """How many seeds a trial is run with at first. More come by `replicate`."""
+
+    screen: int = 1
+    study: int = 0
+    """The study's own seed: fixes run seeds and every draw of a proposer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerPlan:
+    """Where runs go, and what each takes."""
+
+    kind: Literal["local"] = "local"
+    workers: int | None = None
+    """Runs at a time; None: as many as cores and GPUs allow."""
+    cpus: float = 1.0
+    gpus: float | None = None
+    """Per run, fractions allowed; None: 1 where the machine has a GPU, else 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is to be improved. Either a `command` or a Python `function`, never both.
+
+    `function(configuration, seed)` returns the metric, or a mapping of metrics, or None when it
+    emits them itself.
+
+    >>> from trialwright.space import Float
+    >>> Task(name="parabola", objective=Objective(metric="y"), space=Space((Float("x", -1, 1),)),
+    ...      function=lambda configuration, seed: -configuration["x"] ** 2).name
+    'parabola'
+    """
+
+    name: str
+    objective: Objective
+    space: Space
+    description: str = ""
+    command: tuple[str, ...] = ()
+    function: Annotated[Callable[..., Any] | None, Field(exclude=True)] = None
+    folder: str = "."
+    """Where the command's files are; absolute once loaded from a study file."""
+    workdir: Literal["task", "run"] = "task"
+    """Working directory of a run: `folder`, or the run's own."""
+    delivery: Delivery = field(default_factory=Delivery)
+    environment: Environment = field(default_factory=Environment)
+    metrics: MetricRoute = field(default_factory=MetricRoute)
+    start: tuple[Mapping[str, Scalar], ...] = ()
+    """Configurations to run first, completed from the defaults."""
+    grid: int | Mapping[str, tuple[Scalar, ...]] | None = None
+    """A grid to run after `start`; see `Space.grid`."""
+    limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=lambda: Budget(trials=10))
+    seeds: Seeds = field(default_factory=Seeds)
+    prune: Prune | None = None
+    keep: Keep = field(default_factory=Keep)
+    code: tuple[str, ...] = ()
+    """Glob patterns of the files whose change opens a new code version; () finds them."""
+    team: tuple[str, ...] = ("expert",)
+    runner: RunnerPlan = field(default_factory=RunnerPlan)
+    model: str | None = None
+    """Kind of model, for the expert's knowledge base (`xgboost`, `gcn`, ...); None: guessed."""
+    confidence: float = 0.95
+    """Probability that a gain is real from which on a trial is kept."""
+
+
+TASK = TypeAdapter(Task)
+"""Reads and writes a task as JSON; a function is left out."""
