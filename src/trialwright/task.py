@@ -18,6 +18,8 @@ from trialwright.space import Space
 
 Direction = Literal["maximize", "minimize"]
 Reduce = Literal["last", "best", "mean_last"]
+Member = Literal["expert", "random", "tpe", "gp", "cmaes"]
+"""Proposers that a team may name."""
 
 RESERVED = ("config", "args", "seed", "trial", "folder")
 """Placeholders in a command that are no parameters."""
@@ -216,7 +218,7 @@ class Task:
     keep: Keep = field(default_factory=Keep)
     code: tuple[str, ...] = ()
     """Glob patterns of the files whose change opens a new code version; () finds them."""
-    team: tuple[str, ...] = ("expert",)
+    team: tuple[Member, ...] = ("expert",)
     runner: RunnerPlan = field(default_factory=RunnerPlan)
     model: str | None = None
     """Kind of model, for the expert's knowledge base (`xgboost`, `gcn`, ...); None: guessed."""
