@@ -1,0 +1,1 @@
+"""Programs that measure what Trialwright promises: each takes `--quick`, ends with JSON."""

@@ -1,0 +1,1 @@
+"""The cora task: its training script, study file and default configuration."""

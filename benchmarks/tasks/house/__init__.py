@@ -1,0 +1,1 @@
+"""The house task: its training script, study file and default configuration."""

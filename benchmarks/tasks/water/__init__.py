@@ -1,0 +1,1 @@
+"""The water task: its training script, study file and default configuration."""
