@@ -83,9 +83,23 @@ class Trial:
         return self.admission.proposal.configuration
 
     @property
+    def code(self) -> str:
+        """Id of the code version under which the trial ran last, or was admitted."""
+        return (self.runs[-1].launch.code if self.runs else None) or self.admission.code
+
+    @property
     def latest(self) -> dict[int, Run]:
-        """The latest attempt of each seed index."""
-        return {run.key.seed: run for run in self.runs}
+        """The latest attempt of each seed index, under the trial's code version."""
+        code = self.code
+        return {
+            run.key.seed: run
+            for run in self.runs
+            if (run.launch.code or self.admission.code) == code
+        }
+
+    def attempts(self, seed: int) -> int:
+        """Return how often seed index `seed` was launched, under any code version."""
+        return sum(run.key.seed == seed for run in self.runs)
 
     @property
     def values(self) -> dict[int, float]:
@@ -164,10 +178,13 @@ class History:
         """For values derived from the history that are dear to compute; never for state."""
         self._opened: Opened | None = None
         self._keys: dict[tuple[str, str], int] = {}
+        self._tried: set[str] = set()
         self._pending: set[int] = set()
         self._valued: set[int] = set()
         self._favoured: set[int] = set()
         self._valued_code = ""
+        self._spreads: dict[int, tuple[str, float, int]] = {}
+        self._spread_totals: dict[str, tuple[float, int]] = {}
         self._first_at = 0.0
         self._last_at = 0.0
         self.extend(entries)
@@ -218,7 +235,7 @@ class History:
         return [
             self.trials[number]
             for number in sorted(self._valued)
-            if code in (None, self.trials[number].admission.code)
+            if code in (None, self.trials[number].code)
         ]
 
     def pending(self) -> list[Trial]:
@@ -226,8 +243,13 @@ class History:
         return [self.trials[number] for number in sorted(self._pending)]
 
     def interrupted(self) -> list[Run]:
-        """Return the runs that were launched and have no observation."""
-        return [run for trial in self.pending() for run in trial.runs if run.observation is None]
+        """Return the runs that were launched and have neither ended nor been taken up again."""
+        return [
+            run
+            for trial in self.pending()
+            for run in trial.latest.values()
+            if run.observation is None or run.observation.outcome == "cancelled"
+        ]
 
     def run(self, key: RunKey) -> Run:
         """Return one run.
@@ -245,6 +267,14 @@ class History:
         """Return the trial that has this configuration under code version `code`, if any."""
         return self._keys.get((code, self.space.key(configuration)))
 
+    def tried(self, configuration: Mapping[str, Scalar]) -> bool:
+        """Say whether any trial, under any code version, has this configuration."""
+        return self.space.key(configuration) in self._tried
+
+    def favoured(self) -> list[Trial]:
+        """Return the trials whose verdict is kept or unconfirmed, by number."""
+        return [self.trials[number] for number in sorted(self._favoured)]
+
     def best(self, *, code: str | None = None) -> Trial | None:
         """Return the best trial that is kept or unconfirmed, of code version `code`.
 
@@ -255,13 +285,21 @@ class History:
         favoured = [
             trial
             for trial in (self.trials[number] for number in self._favoured)
-            if trial.value is not None and trial.admission.code == code
+            if trial.value is not None and trial.code == code
         ]
         return max(
             favoured,
             key=lambda trial: (objective.sign * (trial.value or 0.0), -trial.number),
             default=None,
         )
+
+    def spread(self, *, code: str) -> tuple[float, int]:
+        """Return the squared deviations of seeds from their trial's mean, and their degrees.
+
+        Summed over the trials of code version `code` that have several seeds.
+        """
+        squares, degrees = self._spread_totals.get(code, (0.0, 0))
+        return max(squares, 0.0), degrees
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Take further entries in."""
@@ -274,7 +312,7 @@ class History:
             self._take(entry)
             self.sequence = entry.sequence
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, entry: Entry) -> None:  # noqa: C901  # one line per kind of record
         record = entry.record
         self._count_time(entry)
         match record:
@@ -320,7 +358,7 @@ class History:
         if request.what == "replicate":
             trial.planned += request.seeds
             self._pending.add(trial.number)
-        elif request.what == "rerun" and trial.admission.code == self.code:
+        elif request.what == "rerun":
             trial.rerun = True
             self._pending.add(trial.number)
 
@@ -330,6 +368,7 @@ class History:
         self.trials.append(Trial(admission, at, planned=self.task.seeds.screen))
         key = self.space.key(admission.proposal.configuration)
         self._keys.setdefault((admission.code, key), admission.number)
+        self._tried.add(key)
         self._pending.add(admission.number)
 
     def _launch(self, launch: Launch, at: float) -> None:
@@ -339,18 +378,39 @@ class History:
             trial.rerun = False
         self.launches += 1
         self._pending.add(trial.number)
+        self._keys.setdefault((trial.code, self.space.key(trial.configuration)), trial.number)
 
     def _observe(self, observation: Observation, at: float) -> None:
         trial = self.trials[observation.run.trial]
         run = self.run(observation.run)
         run.observation, run.ended_at = observation, at
-        if trial.state not in ("queued", "running"):
-            self._pending.discard(trial.number)
+        self._settle(trial)
+        self._count_spread(trial)
         if trial.value is None:
             self._valued.discard(trial.number)
         else:
             self._valued.add(trial.number)
-            self._valued_code = trial.admission.code
+            self._valued_code = trial.code
+
+    def _settle(self, trial: Trial) -> None:
+        # A cancelled run is taken up again by the next session, so its trial stays pending.
+        if trial.state in ("done", "failed", "pruned"):
+            self._pending.discard(trial.number)
+
+    def _count_spread(self, trial: Trial) -> None:
+        """Keep the sums behind `spread` current, at a cost that does not grow with history."""
+        old = self._spreads.pop(trial.number, None)
+        values = list(trial.values.values())
+        new = None
+        if len(values) > 1:
+            mean = math.fsum(values) / len(values)
+            squares = math.fsum((value - mean) ** 2 for value in values)
+            new = self._spreads[trial.number] = (trial.code, squares, len(values) - 1)
+        for sums, sign in ((old, -1), (new, 1)):
+            if sums is not None:
+                code, squares, degrees = sums
+                total = self._spread_totals.get(code, (0.0, 0))
+                self._spread_totals[code] = (total[0] + sign * squares, total[1] + sign * degrees)
 
     def _judge(self, verdict: Verdict) -> None:
         self.trials[verdict.trial].verdict = verdict

@@ -36,8 +36,12 @@ CREATE TABLE record (
 class Ledger(Protocol):
     """An append-only sequence of records."""
 
-    def append(self, records: Sequence[Record], expected_sequence: int) -> list[Entry]:
+    def append(
+        self, records: Sequence[Record], expected_sequence: int, *, at: float | None = None
+    ) -> list[Entry]:
         """Add `records` behind `expected_sequence`, all or none, and return them in place.
+
+        `at` is their time in seconds since the epoch; None: now.
 
         Raises:
             StaleSequence: the ledger has grown past `expected_sequence`.
@@ -86,9 +90,11 @@ class SqliteLedger:
             self._connection.close()
             raise
 
-    def append(self, records: Sequence[Record], expected_sequence: int) -> list[Entry]:
+    def append(
+        self, records: Sequence[Record], expected_sequence: int, *, at: float | None = None
+    ) -> list[Entry]:
         """Add `records` behind `expected_sequence`, all or none; see `Ledger.append`."""
-        at = self._clock()
+        at = self._clock() if at is None else at
         entries = [
             Entry(sequence, at, record)
             for sequence, record in enumerate(records, start=expected_sequence + 1)

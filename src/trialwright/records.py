@@ -194,6 +194,8 @@ class Launch:
     command: tuple[str, ...]
     machine: str
     """Id of the machine record."""
+    code: str | None = None
+    """Id of the code version; None: the admission's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,164 @@
+"""From what a proposer returned to trials: legal, no repeat, numbered; or refused, with reasons.
+
+A proposer is trusted with nothing: it may raise, return the wrong types, invent parents, or send
+the same configuration for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from trialwright.errors import ProposerError, SpaceError
+from trialwright.expression import Scalar
+from trialwright.history import History
+from trialwright.propose.baselines import Random
+from trialwright.propose.proposer import Proposer
+from trialwright.records import Admission, Notice, Proposal, Refusal
+from trialwright.task import Task
+
+ROUNDS = 3
+"""Times that a proposer is asked again when all it offered was refused."""
+
+LONGEST_TEXT = 20_000
+"""Characters of words per proposal; what a model writes beyond that helps nobody."""
+
+RESERVED = frozenset({"user", "grid", "rerun"})
+"""Names in `Proposal.by` under which the study itself admits."""
+
+_PROPOSAL = TypeAdapter(Proposal)
+
+
+@dataclass(slots=True)
+class Sifted:
+    """What became of a batch of proposals."""
+
+    admissions: list[Admission] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+def sift(offered: object, history: History, *, n: int, code: str, own: bool = False) -> Sifted:
+    """Admit at most `n` of `offered`, numbered behind the history's trials; refuse the rest.
+
+    `offered` should be a list of proposals; anything else in it is refused. What stands behind the
+    first `10 * n` is not looked at. `own`: the proposals are the study's, under `RESERVED` names.
+    """
+    sifted = Sifted()
+    taken: set[str] = set()
+    items = offered if isinstance(offered, list | tuple) else [offered]
+    for item in items[: 10 * n]:
+        if len(sifted.admissions) == n:
+            break
+        proposal = _sound(item)
+        if isinstance(proposal, str):
+            refused = Proposal(configuration={}, by=_name(item))
+            sifted.refusals.append(Refusal(proposal=refused, faults=(proposal,)))
+            continue
+        faults = _faults(proposal, history, code=code, taken=taken)
+        if proposal.by in RESERVED and not own:
+            faults = (f"the name {proposal.by!r} is the study's own",)
+        if faults:
+            sifted.refusals.append(Refusal(proposal=proposal, faults=faults))
+            continue
+        canonical = replace(proposal, configuration=history.space.canonical(proposal.configuration))
+        taken.add(history.space.key(canonical.configuration))
+        sifted.admissions.append(
+            Admission(
+                number=len(history.trials) + len(sifted.admissions), proposal=canonical, code=code
+            )
+        )
+    return sifted
+
+
+def ask(proposer: Proposer, task: Task, history: History, *, n: int, seed: int) -> Sifted:
+    """Ask for up to `n` trials: the proposer first, chance when it offers nothing usable.
+
+    Nothing admitted means that nothing is left to try. Draws depend on `seed` and on the
+    history's sequence alone, so a replay asks the same.
+    """
+    sifted = Sifted()
+    code = history.code
+    for attempt in range(ROUNDS):
+        rng = np.random.default_rng([seed, history.sequence, attempt])
+        offered, notice = _call(proposer, task, history, n=n, rng=rng)
+        more = sift(offered, history, n=n, code=code)
+        sifted.admissions += more.admissions
+        sifted.refusals += more.refusals
+        if notice is not None:
+            sifted.notices.append(notice)
+        if sifted.admissions or notice is not None or not offered:
+            break
+    if not sifted.admissions:
+        rng = np.random.default_rng([seed, history.sequence, ROUNDS])
+        try:
+            offered = Random()(task, history, n, rng)
+        except SpaceError:
+            offered = []
+        sifted.admissions = sift(offered, history, n=n, code=code).admissions
+    return sifted
+
+
+def _call(
+    proposer: Proposer, task: Task, history: History, *, n: int, rng: np.random.Generator
+) -> tuple[object, Notice | None]:
+    try:
+        return proposer(task, history, n, rng), None
+    except ProposerError as error:
+        text = f"{proposer.name} can't propose: {error}"
+    except Exception as error:  # noqa: BLE001  # one proposer's fault must not end the study
+        text = f"{proposer.name} failed and loses its turn: {type(error).__name__}: {error}"
+    return [], Notice(level="warning", topic="proposer", text=text[:LONGEST_TEXT])
+
+
+def _sound(item: object) -> Proposal | str:
+    """A proposal whose every field is of the stated type, or what is wrong with it."""
+    if not isinstance(item, Proposal):
+        return f"{type(item).__name__} is not a Proposal"
+    try:
+        proposal = _PROPOSAL.validate_json(_PROPOSAL.dump_json(item, warnings="error"))
+    except (ValidationError, PydanticSerializationError, ValueError, RecursionError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return f"the proposal can't be recorded: {first}"
+    words = [proposal.rationale, proposal.by, *proposal.reasons.values(), *proposal.configuration]
+    length = sum(map(len, words))
+    return proposal if length <= LONGEST_TEXT else f"{length} characters; {LONGEST_TEXT} allowed"
+
+
+def _faults(proposal: Proposal, history: History, *, code: str, taken: set[str]) -> tuple[str, ...]:
+    faults = history.space.check(proposal.configuration)
+    if faults:
+        return faults
+    referred = {"parent": proposal.parent}
+    if proposal.hypothesis is not None:
+        referred["hypothesis.against"] = proposal.hypothesis.against
+    faults = tuple(
+        f"{what} = {number} is no trial; there are {len(history.trials)}, numbered from 0"
+        for what, number in referred.items()
+        if number is not None and not 0 <= number < len(history.trials)
+    )
+    if faults:
+        return faults
+    repeat = history.seen(proposal.configuration, code=code)
+    if repeat is not None:
+        return (f"the same configuration as trial {repeat}",)
+    if history.space.key(proposal.configuration) in taken:
+        return ("the same configuration stands twice in one batch",)
+    return ()
+
+
+def _name(item: object) -> str:
+    by = getattr(item, "by", None)
+    return by if isinstance(by, str) and len(by) <= 100 else type(item).__name__
+
+
+def complete(start: Mapping[str, Scalar], task: Task) -> dict[str, Scalar]:
+    """Fill a user's partial configuration from the defaults, then from the middle of the space."""
+    space = task.space
+    middle = space.decode([0.5] * len(space))
+    given = {p.name: p.default for p in space.parameters if p.default is not None}
+    return space.canonical({**middle, **given, **start})

@@ -1,0 +1,230 @@
+"""Is one trial better than another, beyond noise? Numbers and verdicts from recorded runs.
+
+The noise is pooled over every trial that was run with several seeds. It does not decide which
+trials get more seeds: that is the study's policy.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy import stats
+
+from trialwright.history import History, Trial
+from trialwright.records import Verdict
+
+MOST_SEEDS = 1000
+"""More seeds than this are no advice: the difference is as good as none."""
+
+HypothesisStatus = Literal["open", "supported", "contradicted", "undecided"]
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The standard deviation of the objective over seeds, in the metric's own unit."""
+
+    sd: float
+    degrees: int
+    """Degrees of freedom behind `sd`: few mean that it is itself uncertain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One trial against another, over the seeds that both have."""
+
+    difference: float
+    """In the metric's unit; positive means better, whichever way the objective points."""
+    seeds: int
+    """Seeds compared."""
+    probability: float | None
+    """That the difference is truly positive; None without an estimate of the noise."""
+    seeds_needed: int | None
+    """More seeds per side after which a difference of this size would be told from noise."""
+
+
+def noise(history: History, *, code: str | None = None) -> Noise | None:
+    """Return the noise pooled over replicated trials of one code version; None if there are none.
+
+    None as `code` means that of the best trial.
+    """
+    if code is None:
+        best = history.best()
+        code = best.code if best else history.code
+    squares, degrees = history.spread(code=code)
+    return Noise(math.sqrt(squares / degrees), degrees) if degrees else None
+
+
+def compare(trial: Trial, against: Trial, history: History) -> Comparison | None:
+    """Compare two trials over their common seeds; None where there is no such seed.
+
+    The probability is Student's: with pooled standard deviation s on v degrees of freedom and m
+    seeds per side, P = T_v(d / (s * sqrt(2 / m))).
+    """
+    ours, theirs = trial.values, against.values
+    common = ours.keys() & theirs.keys()
+    if not common or trial.value is None or against.value is None:
+        return None
+    sign = history.task.objective.sign
+    difference = sign * math.fsum(ours[seed] - theirs[seed] for seed in common) / len(common)
+    estimate = noise(history, code=trial.code)
+    if estimate is None:
+        return Comparison(
+            difference=difference, seeds=len(common), probability=None, seeds_needed=None
+        )
+    return Comparison(
+        difference=difference,
+        seeds=len(common),
+        probability=_probability(difference, estimate, seeds=len(common)),
+        seeds_needed=_seeds_needed(
+            difference, estimate, seeds=len(common), confidence=history.task.confidence
+        ),
+    )
+
+
+def judge(trial: Trial, history: History) -> Verdict:
+    """Decide what a trial that has ended is worth, against the incumbent of its code version.
+
+    A trial that already has a verdict is compared with the same trial as before.
+    """
+    if trial.state == "pruned":
+        return Verdict(trial=trial.number, status="discarded", sentence=_pruned(trial))
+    if trial.value is None:
+        return Verdict(trial=trial.number, status="failed", sentence=_failure(trial))
+    against = _rival(trial, history)
+    if against is None:
+        return Verdict(
+            trial=trial.number,
+            status="kept",
+            sentence=f"{trial.value:.6g}: the first result, which the others have to beat",
+        )
+    comparison = compare(trial, against, history)
+    if comparison is None:
+        return Verdict(
+            trial=trial.number,
+            status="unconfirmed",
+            against=against.number,
+            sentence=f"no seed in common with trial {against.number}: replicate one of them",
+        )
+    return _verdict(trial, against, comparison=comparison, confidence=history.task.confidence)
+
+
+def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
+    """Hold a trial's hypothesis against its result.
+
+    With an estimate of the noise a difference counts from a two-sided 90 % interval on; without
+    one any difference counts, and only `same` stays undecided.
+    """
+    hypothesis = trial.proposal.hypothesis
+    if hypothesis is None or hypothesis.against is None or trial.state in ("queued", "running"):
+        return "open" if hypothesis else "undecided"
+    comparison = compare(trial, history.trials[hypothesis.against], history)
+    if comparison is None:
+        return "undecided"
+    estimate = noise(history, code=trial.code)
+    margin = 0.0
+    if estimate is not None:
+        quantile = float(stats.t.ppf(0.95, estimate.degrees))
+        margin = quantile * estimate.sd * math.sqrt(2 / comparison.seeds)
+    return _status(hypothesis.expects, comparison.difference, margin=margin)
+
+
+def _status(expects: str, difference: float, *, margin: float) -> HypothesisStatus:
+    better, worse = difference > margin, difference < -margin
+    match expects:
+        case "better":
+            return "supported" if better else "contradicted" if worse or not margin else "undecided"
+        case "worse":
+            return "supported" if worse else "contradicted" if better or not margin else "undecided"
+        case "no_worse":
+            return "contradicted" if worse else "supported"
+    if better or worse:
+        return "contradicted" if margin else "undecided"
+    return "supported"
+
+
+def _rival(trial: Trial, history: History) -> Trial | None:
+    """The trial to beat: as recorded before, else the best of the version apart from `trial`."""
+    if trial.verdict is not None:
+        return history.trials[trial.verdict.against] if trial.verdict.against is not None else None
+    best = history.best(code=trial.code)
+    return None if best is trial else best
+
+
+def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, confidence: float) -> Verdict:
+    facts = (
+        f"{trial.value:.6g} against {against.value:.6g} of trial {against.number}"
+        f" ({_signed(comparison.difference)} over {_seeds(comparison.seeds)})"
+    )
+    probability, needed = comparison.probability, comparison.seeds_needed
+    if comparison.difference <= 0:
+        status: Literal["kept", "discarded", "unconfirmed"] = "discarded"
+        sentence = f"{facts}: not better"
+    elif probability is None:
+        status = "unconfirmed"
+        sentence = f"{facts}: better, but no trial has several seeds yet, so the noise is unknown"
+    elif probability >= confidence:
+        status = "kept"
+        sentence = f"{facts}: real with probability {probability:.3f}"
+    else:
+        status = "unconfirmed"
+        more = f"{needed} more seeds each" if needed else f"over {MOST_SEEDS} seeds each"
+        sentence = f"{facts}: real with probability {probability:.2f}; {more} would tell"
+    return Verdict(
+        trial=trial.number,
+        status=status,
+        sentence=sentence,
+        against=against.number,
+        probability=probability,
+        seeds_needed=needed if status == "unconfirmed" else None,
+    )
+
+
+def _probability(difference: float, estimate: Noise, *, seeds: int) -> float:
+    if estimate.sd == 0:
+        return 1.0 if difference > 0 else 0.0 if difference < 0 else 0.5
+    return float(stats.t.cdf(difference / (estimate.sd * math.sqrt(2 / seeds)), estimate.degrees))
+
+
+def _seeds_needed(
+    difference: float, estimate: Noise, *, seeds: int, confidence: float
+) -> int | None:
+    """More seeds per side until the t statistic of this difference passes its quantile."""
+    if difference <= 0:
+        return None
+    if estimate.sd == 0:
+        return 0
+
+    def told(total: int) -> bool:
+        degrees = max(estimate.degrees, 2 * (total - 1), 1)
+        quantile = float(stats.t.ppf(confidence, degrees))
+        return difference / (estimate.sd * math.sqrt(2 / total)) >= quantile
+
+    # Monotone in the number of seeds: both the statistic and its quantile only get better.
+    total = bisect_left(range(MOST_SEEDS + 1), x=True, lo=seeds, key=told)
+    return total - seeds if total <= MOST_SEEDS else None
+
+
+def _pruned(trial: Trial) -> str:
+    run = trial.run
+    steps = run.observation.curve.steps if run and run.observation else ()
+    where = f" at step {steps[-1]:g}" if steps else ""
+    return f"stopped early{where}: behind earlier trials there"
+
+
+def _failure(trial: Trial) -> str:
+    for run in trial.latest.values():
+        if run.observation is not None and run.observation.outcome != "done":
+            cause = run.observation.cause or run.observation.outcome
+            return f"{cause.replace('_', ' ')}: {run.observation.detail}".rstrip(": ")
+    return "no value"
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.3g}"
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"

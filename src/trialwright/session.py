@@ -1,0 +1,464 @@
+"""One session of a study: what one coordinator does between taking the study up and letting go.
+
+Every change is a record. Records are noted in memory first and written together, always before the
+next effect on the world: so one commit covers a result, its verdict and the launch that follows.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from trialwright import __version__
+from trialwright.admission import ask, complete, sift
+from trialwright.analysis.compare import judge
+from trialwright.analysis.curves import diagnose
+from trialwright.analysis.pruning import Pruner
+from trialwright.analysis.twins import Twins
+from trialwright.edits import edits
+from trialwright.errors import StaleSequence
+from trialwright.execute.keep import Keeper
+from trialwright.execute.order import make_order, run_folder
+from trialwright.execute.provenance import CodeWatch, machine
+from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, Runner
+from trialwright.history import History, Trial
+from trialwright.ledger import Ledger
+from trialwright.propose.proposer import Proposer
+from trialwright.records import (
+    Cause,
+    Closed,
+    Entry,
+    Launch,
+    Notice,
+    Observation,
+    Opened,
+    Proposal,
+    Record,
+    RunKey,
+)
+from trialwright.space import Configuration
+from trialwright.task import Task
+
+Watch = Callable[[History, Event | None], None]
+"""Called after each change, with the event that caused it."""
+
+ATTEMPTS = 3
+"""Times that a run is tried when its failure looks transient."""
+
+LOOK_S = 1.0
+"""Seconds between looks at the ledger for requests, and at the task's files for changes."""
+
+SETUP: frozenset[Cause] = frozenset(
+    {
+        "command_not_found",
+        "import_error",
+        "syntax_error",
+        "bad_argument",
+        "missing_file",
+        "no_metric",
+    }
+)
+"""Causes that lie in the set-up and not in a configuration: two runs are proof enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a session works with."""
+
+    task: Task
+    folder: Path
+    ledger: Ledger
+    runner: Runner
+    proposer: Proposer
+    environ: Mapping[str, str]
+    watch: Watch
+
+
+class Session:
+    """A coordinator's work on one study. `Study.run` is its loop."""
+
+    def __init__(self, post: Post, history: History) -> None:
+        self.history = history
+        self._post = post
+        self._task = post.task
+        self._seed = history.seed if history.opened else post.task.seeds.study
+        self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._handles: dict[RunKey, Handle] = {}
+        self._retries: set[RunKey] = set()
+        self._noted: list[Record] = []
+        self._noted_at = 0.0
+        self._failures: list[Observation] = []
+        self._proved = False
+        """Whether the code version has given any metric: then failures are the configurations'."""
+        self._stop: Literal["no", "soon", "now"] = "no"
+        self._exhausted = False
+        self._said: set[str] = set()
+        self._code = CodeWatch(post.task)
+        self._looked_at = 0.0
+        self._machine = machine(post.task)
+        self._open()
+        self._own = self._own_configurations()
+
+    def stop(self, *, now: bool) -> None:
+        """End the session, from any thread or a signal: after the running runs, or at once."""
+        self._stop = "now" if now else "soon"
+        self._inbox.put(None)
+
+    def end(self) -> Closed | None:
+        """Return why the session is over, or None while there is something to do."""
+        if self._handles:
+            return None
+        if self._hopeless():
+            return Closed(reason="failed", sentence=self._advice())
+        if self._stop != "no":
+            return Closed(reason="stopped", sentence="stopped on request; run it again to resume")
+        spent = self._spent()
+        if spent and (self._blocked() or not any(self._due())):
+            return Closed(reason="budget", sentence=spent)
+        if self._exhausted and not any(self._due()):
+            return Closed(
+                reason="exhausted", sentence="every configuration of the space has been tried"
+            )
+        return None
+
+    def propose(self) -> None:
+        """Admit trials for the slots that would stay empty."""
+        free = self._post.runner.slots - len(self._handles) - sum(1 for _ in self._due())
+        budget = self._task.budget
+        if budget.trials is not None:
+            free = min(free, budget.trials - len(self.history.trials))
+        if budget.runs is not None:
+            free = min(free, budget.runs - self.history.launches)
+        if free <= 0 or self._ending() or self._spent() or self._exhausted:
+            return
+        if self._admit_own(free):
+            return
+        sifted = ask(self._post.proposer, self._task, self.history, n=free, seed=self._seed)
+        for notice in sifted.notices:
+            self._say(notice)
+        self._note(*sifted.refusals, *sifted.admissions)
+        self._exhausted = not sifted.admissions
+
+    def launch(self) -> None:
+        """Start what is due, as far as there are slots."""
+        if self._ending() or self._blocked():
+            return
+        self._look_at_code()
+        ready: list[Order] = []
+        for key in list(self._due()):
+            if len(self._handles) + len(ready) >= self._post.runner.slots:
+                break
+            order = self._order(key)
+            ready.append(order)
+            code = self.history.code
+            trial = self.history.trials[key.trial]
+            self._note(
+                Launch(
+                    run=key,
+                    seed=order.seed,
+                    command=order.command,
+                    machine=self._machine.id,
+                    code=None if code == trial.admission.code else code,
+                )
+            )
+        self._write()
+        for order in ready:
+            self._retries.discard(order.run)
+            self._handles[order.run] = self._post.runner.start(order, self._inbox.put)
+        if ready:
+            self._post.watch(self.history, None)
+
+    def wait(self) -> Event | None:
+        """Return the next event; None after `LOOK_S` without one, or when something was asked."""
+        self._write()
+        try:
+            return self._inbox.get(timeout=LOOK_S)
+        except queue.Empty:
+            self._read_requests()
+            return None
+
+    def take(self, event: Event | None) -> None:
+        """Take in what a runner reported."""
+        match event:
+            case Reported(run=run, step=step, metrics=metrics):
+                self._judge_early(run, step, metrics)
+            case Finished(observation=observation):
+                self._handles.pop(observation.run, None)
+                self._observed(observation)
+        if self._stop == "now":
+            for handle in self._handles.values():
+                handle.stop("cancelled")
+        self._post.watch(self.history, event)
+
+    def close(self, closed: Closed) -> None:
+        """Write the session's last record."""
+        self._note(closed)
+        self._write()
+        self._post.watch(self.history, None)
+
+    # -- opening
+
+    def _open(self) -> None:
+        changes = edits(self.history.task, self._task) if self.history.opened else ()
+        self._note(Opened(task=self._task, seed=self._seed, version=__version__, changes=changes))
+        if self._machine.id not in self.history.machines:
+            self._note(self._machine)
+        self._look_at_code()
+        self._pruner = self._restored_pruner()
+        self._keeper = Keeper(self._task.keep, self._task.objective, folders=self._folders)
+        for trial in self.history.finished():
+            self._keeper.settle(trial, self.history)
+        self._twins = Twins(self.history)
+        self._recover()
+        for trial in self.history.finished():
+            if trial.verdict is None:
+                self._settle(trial)
+        self._write()
+
+    def _recover(self) -> None:
+        """Take in the results of runs that ended after the last coordinator was killed."""
+        for run in self.history.interrupted():
+            if run.observation is None:
+                observation = self._post.runner.recover(self._order(run.key))
+                if observation is not None:
+                    self._observed(observation)
+
+    def _restored_pruner(self) -> Pruner | None:
+        if self._task.prune is None:
+            return None
+        pruner = Pruner(self._task.prune, self._task.objective)
+        for trial in self.history.finished():
+            run = trial.run
+            if run is None or run.observation is None:
+                continue
+            for step, value in run.observation.curve.points(self._task.objective.metric):
+                pruner.report(trial.number, step, value)
+            pruner.finish(trial.number, completed=trial.state == "done")
+        return pruner
+
+    def _look_at_code(self) -> None:
+        """Open a new code version if the task's files changed."""
+        now = time.monotonic()
+        if self.history.code and now - self._looked_at < LOOK_S:
+            return
+        self._looked_at = now
+        version = self._code.version()
+        if version.id == self.history.code:
+            self._proved = self._proved or bool(self.history.done(code=version.id)[:1])
+            return
+        if self.history.code:
+            self._note(
+                Notice(
+                    level="warning",
+                    topic="code",
+                    text=f"the task's files changed ({', '.join(version.files) or 'the function'}):"
+                    f" code version {version.id} begins; results before and after are not compared",
+                )
+            )
+        self._note(version)
+        self._failures.clear()
+        self._proved = bool(self.history.done(code=version.id))
+
+    # -- proposing
+
+    def _own_configurations(self) -> Iterator[tuple[str, Configuration]]:
+        for start in self._task.start:
+            yield "user", complete(start, self._task)
+        if self._task.grid is not None:
+            for configuration in self.history.space.grid(self._task.grid):
+                yield "grid", configuration
+
+    def _admit_own(self, n: int) -> bool:
+        """Admit up to `n` of the user's own configurations that were not tried yet."""
+        admitted = 0
+        for by, configuration in self._own:
+            if self.history.tried(configuration):
+                continue
+            words = {
+                "user": "a start configuration of the study file",
+                "grid": "the next cell of the study file's grid",
+            }
+            proposal = Proposal(
+                configuration=configuration, by=by, rationale=words[by], category="baseline"
+            )
+            sifted = sift([proposal], self.history, n=1, code=self.history.code, own=True)
+            self._note(*sifted.admissions, *sifted.refusals)
+            admitted += 1
+            if admitted == n:
+                break
+        return admitted > 0
+
+    def _due(self) -> Iterator[RunKey]:
+        """The runs that should be started, in order: what was begun before what is new."""
+        for trial in self.history.pending():
+            begun = {
+                seed
+                for seed, run in trial.latest.items()
+                if (run.observation is None and run.key not in self._handles)
+                or (run.observation is not None and run.observation.outcome == "cancelled")
+            }
+            asked = {0} if trial.rerun else set()
+            for seed in sorted(begun | asked | set(trial.missing)):
+                yield RunKey(trial.number, seed, trial.attempts(seed))
+        yield from sorted(self._retries, key=str)
+
+    # -- taking in
+
+    def _judge_early(self, run: RunKey, step: float, metrics: Mapping[str, float]) -> None:
+        value = metrics.get(self._task.objective.metric)
+        # Replicates are asked for on purpose, and are worth their time.
+        if value is None or self._pruner is None or run.seed != 0 or run.attempt != 0:
+            return
+        if self._pruner.report(run.trial, step, value) and run in self._handles:
+            self._handles[run].stop("pruned")
+
+    def _observed(self, observation: Observation) -> None:
+        trial = self.history.trials[observation.run.trial]
+        self._note(observation, diagnose(observation, self._task.objective))
+        if observation.outcome == "failed":
+            self._failures.append(observation)
+        self._proved = self._proved or observation.outcome in ("done", "pruned")
+        twin = self._twins.report(trial, observation, self.history)
+        if twin is not None:
+            self._say(twin)
+        self._settle(trial)
+
+    def _settle(self, trial: Trial) -> None:
+        """Judge a trial that has ended, and whatever hangs on its result."""
+        if trial.state not in ("done", "failed", "pruned"):
+            return
+        if self._retry(trial):
+            return
+        if self._pruner is not None:
+            self._pruner.finish(trial.number, completed=trial.state == "done")
+        again = trial.verdict is not None
+        self._note(judge(trial, self.history))
+        if again:
+            self._judge_again(trial)
+        self._keeper.settle(trial, self.history)
+
+    def _judge_again(self, changed: Trial) -> None:
+        """Renew the verdicts that a replicate or a rerun of `changed` may alter."""
+        for trial in self.history.trials:
+            if trial is changed or trial.verdict is None or trial.value is None:
+                continue
+            favoured = trial.verdict.status in ("kept", "unconfirmed")
+            if favoured or trial.verdict.against == changed.number:
+                verdict = judge(trial, self.history)
+                if verdict != trial.verdict:
+                    self._note(verdict)
+
+    def _retry(self, trial: Trial) -> bool:
+        """Set a run aside to be tried again, if its failure looks transient."""
+        for seed, run in trial.latest.items():
+            observation = run.observation
+            if observation and observation.cause == "transient" and run.key.attempt + 1 < ATTEMPTS:
+                self._retries.add(RunKey(trial.number, seed, trial.attempts(seed)))
+                return True
+        return False
+
+    # -- ending
+
+    def _ending(self) -> bool:
+        return self._stop != "no" or self._hopeless()
+
+    def _hopeless(self) -> bool:
+        """Whether this session's first runs all failed the same way, before any metric."""
+        if self._proved or len(self._failures) < 2:
+            return False
+        causes = {failure.cause for failure in self._failures}
+        if len(causes) != 1 or any(failure.metrics for failure in self._failures):
+            return False
+        return len(self._failures) >= (2 if causes <= SETUP else 3)
+
+    def _advice(self) -> str:
+        last = self._failures[-1]
+        folder = run_folder(self._post.folder, last.run)
+        return (
+            f"the first {len(self._failures)} runs all failed the same way"
+            f" ({(last.cause or 'other').replace('_', ' ')}): {last.detail}\n{last.log_tail}\n"
+            f"log: {folder / 'stdout.log'}"
+        )
+
+    def _spent(self) -> str:
+        """Which part of the budget is used up, in words; '' if none is."""
+        budget = self._task.budget
+        seconds = self.history.seconds + max(time.time() - self.history.updated_at, 0.0)
+        if budget.trials is not None and len(self.history.trials) >= budget.trials:
+            return f"all {budget.trials} trials of the budget are done"
+        if budget.runs is not None and self.history.launches >= budget.runs:
+            return f"all {budget.runs} runs of the budget are done"
+        if budget.time_s is not None and seconds >= budget.time_s:
+            return f"the time budget of {budget.time_s:g} s is used up"
+        return ""
+
+    def _blocked(self) -> bool:
+        """Whether nothing more may be launched, not even what is due."""
+        budget = self._task.budget
+        seconds = self.history.seconds + max(time.time() - self.history.updated_at, 0.0)
+        runs = budget.runs is not None and self.history.launches >= budget.runs
+        return runs or (budget.time_s is not None and seconds >= budget.time_s)
+
+    # -- records
+
+    def _note(self, *records: Record) -> None:
+        """Take records in at once; `_write` makes them last."""
+        if not self._noted:
+            self._noted_at = time.time()
+        for record in records:
+            self.history.extend([Entry(self.history.sequence + 1, self._noted_at, record)])
+            self._noted.append(record)
+
+    def _say(self, notice: Notice) -> None:
+        """Note a warning, once a session."""
+        if notice.text not in self._said:
+            self._said.add(notice.text)
+            self._note(notice)
+
+    def _write(self) -> None:
+        while self._noted:
+            expected = self.history.sequence - len(self._noted)
+            try:
+                self._post.ledger.append(self._noted, expected, at=self._noted_at)
+                self._noted = []
+            except StaleSequence:
+                self._rebase()
+
+    def _rebase(self) -> None:
+        """Put what was noted behind what a door appended meanwhile."""
+        noted, self._noted = self._noted, []
+        self.history = History(self._post.ledger.read())
+        self._note(*noted)
+
+    def _read_requests(self) -> None:
+        before = len(self.history.requests)
+        self.history.extend(self._post.ledger.read(self.history.sequence))
+        for _, request in self.history.requests[before:]:
+            if request.what == "stop":
+                self._stop = "now" if request.now else "soon"
+
+    # -- runs
+
+    def _order(self, key: RunKey) -> Order:
+        return make_order(
+            self._task,
+            run=key,
+            seed=run_seed(self._seed, key.seed),
+            configuration=self.history.trials[key.trial].configuration,
+            study_folder=self._post.folder,
+            environ=self._post.environ,
+        )
+
+    def _folders(self, trial: Trial) -> list[Path]:
+        return [run_folder(self._post.folder, run.key) for run in trial.runs]
+
+
+def run_seed(study: int, index: int) -> int:
+    """Return seed `index` of a study with seed `study`: common to all of its trials, below 2^31."""
+    return int(np.random.SeedSequence([study, index]).generate_state(1)[0] >> 1)

@@ -1,0 +1,247 @@
+"""A study: one task, one proposer, one runner and one ledger, and the loop that ties them.
+
+All its state is the ledger: opening a study is reading it again, so a killed study goes on where it
+was. What a session does at each step is in `session`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+from trialwright.admission import complete
+from trialwright.errors import StaleSequence, StudyError
+from trialwright.execute.local import LocalRunner
+from trialwright.execute.order import check_command
+from trialwright.execute.runner import Event, Runner
+from trialwright.history import History
+from trialwright.ledger import SqliteLedger
+from trialwright.propose.proposer import Proposer
+from trialwright.propose.team import Team, member
+from trialwright.records import Request
+from trialwright.session import Post, Session, Watch
+from trialwright.studyfile import dump
+from trialwright.task import Task
+
+LOCK_WAIT_S = 15.0
+"""Seconds that a killed coordinator's guard may take to end its runs, before this is an error."""
+
+LEDGER = "ledger.db"
+
+
+class Study:
+    """A task to improve, in a folder that holds all that is found out.
+
+    The default runner is local; the default proposer is the task's team. A runner that is passed
+    in stays open. Nothing is written before `run`.
+
+    Raises:
+        StudyError: the task can't be run here; the message says why.
+        LedgerError: the folder holds a ledger that can't be read.
+
+    >>> import tempfile
+    >>> from trialwright import Budget, Float, Objective, Space, Task
+    >>> task = Task(name="parabola", objective=Objective(metric="y"), budget=Budget(trials=3),
+    ...             space=Space((Float("x", -1, 1),)),
+    ...             function=lambda configuration, seed: 1 - configuration["x"] ** 2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     history = Study(task, folder).run()
+    >>> len(history.trials), history.closed.reason
+    (3, 'budget')
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        folder: Path | str,
+        *,
+        runner: Runner | None = None,
+        proposer: Proposer | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.task = task
+        self.folder = Path(folder).absolute()
+        self._runner = runner
+        self._proposer = proposer or Team([member(name, task) for name in task.team])
+        self._environ = environ
+        self._session: Session | None = None
+        self._history = read(folder) if (self.folder / LEDGER).exists() else History()
+        self._stopping: tuple[bool, bool] = (False, False)
+        problems = [*check_command(task), *_start_faults(task)]
+        if problems:
+            raise StudyError("\n".join(problems))
+
+    @property
+    def history(self) -> History:
+        """What is known so far."""
+        return self._session.history if self._session else self._history
+
+    def run(self, watch: Watch | None = None) -> History:
+        """Run until the budget ends or `stop` is called, resuming what is there.
+
+        `watch(history, event)` is called after each change. Why it ended is in `history.closed`:
+        `failed` means that the first runs all failed the same way.
+
+        Raises:
+            StudyError: another process runs this study, or the task changed beyond what a study
+                can take.
+            LedgerError: the ledger can't be written.
+            RunnerError: the machine does not let runs start.
+        """
+        with self._opened(watch or _ignore) as session:
+            while (closed := session.end()) is None:
+                session.propose()
+                session.launch()
+                session.take(session.wait())
+            session.close(closed)
+            return session.history
+
+    def stop(self, *, now: bool = False) -> None:
+        """End `run`, from a signal handler or another thread.
+
+        Running runs are finished first; with `now` they are cancelled, and run again on resume.
+        """
+        self._stopping = (True, now)
+        if self._session is not None:
+            self._session.stop(now=now)
+
+    def replicate(self, trial: int, seeds: int) -> None:
+        """Ask for `seeds` more seeds of a trial; the next (or present) `run` runs them.
+
+        Raises:
+            StudyError: there is no such trial, or `seeds` is below 1.
+        """
+        if seeds < 1:
+            raise StudyError(f"{seeds} seeds can't be added: ask for at least 1")
+        self._request(Request(what="replicate", trial=trial, seeds=seeds))
+
+    def rerun(self, trial: int) -> None:
+        """Ask for a trial to be run once more, under its first seed and the files as they are.
+
+        Raises:
+            StudyError: there is no such trial.
+        """
+        self._request(Request(what="rerun", trial=trial))
+
+    def _request(self, request: Request) -> None:
+        if request.trial is None or not 0 <= request.trial < len(self.history.trials):
+            there = f"trials 0 to {len(self.history.trials) - 1}" if self.history.trials else "none"
+            raise StudyError(f"there is no trial {request.trial}; there are {there}")
+        ledger = SqliteLedger(self.folder / LEDGER)
+        try:
+            while True:
+                self._history.extend(ledger.read(self._history.sequence))
+                try:
+                    self._history.extend(ledger.append([request], self._history.sequence))
+                except StaleSequence:
+                    continue
+                return
+        finally:
+            ledger.close()
+
+    @contextmanager
+    def _opened(self, watch: Watch) -> Iterator[Session]:
+        with ExitStack() as stack:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(_locked(self.folder))
+            ledger = SqliteLedger(self.folder / LEDGER)
+            stack.callback(ledger.close)
+            runner = self._runner or stack.enter_context(LocalRunner(self.task.runner, lock=lock))
+            post = Post(
+                task=self.task,
+                folder=self.folder,
+                ledger=ledger,
+                runner=runner,
+                proposer=self._proposer,
+                environ=self._environ,
+                watch=watch,
+            )
+            session = Session(post, History(ledger.read()))
+            _write(self.folder / "study.yaml", dump(self.task))
+            self._session = session
+            stopping, now = self._stopping
+            if stopping:
+                session.stop(now=now)
+            try:
+                yield session
+            finally:
+                self._history, self._session = session.history, None
+                self._stopping = (False, False)
+
+
+def read(folder: Path | str) -> History:
+    """Read a study's history, whether or not it is being run; nothing is written.
+
+    Raises:
+        LedgerError: there is no ledger in `folder`, or it can't be read.
+    """
+    ledger = SqliteLedger(Path(folder) / LEDGER, create=False)
+    try:
+        return History(ledger.read())
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """Hold the study's lock; its descriptor is passed on to whoever must end before the next.
+
+    The lock belongs to the open file, so it is free only once the coordinator and its guard are
+    both gone: who gets it finds no process of the study left.
+    """
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _acquire(descriptor, folder)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, folder: Path) -> None:
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace")
+            if time.monotonic() > deadline or _alive(holder):
+                raise StudyError(
+                    f"process {holder or '?'} is running the study in {folder}: wait for it, or"
+                    " stop it first"
+                ) from None
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _alive(process: str) -> bool:
+    try:
+        return psutil.Process(int(process)).status() != psutil.STATUS_ZOMBIE
+    except (ValueError, psutil.NoSuchProcess):
+        return False
+
+
+def _start_faults(task: Task) -> list[str]:
+    return [
+        f"start {index + 1}: {fault}"
+        for index, start in enumerate(task.start)
+        for fault in task.space.check(complete(start, task))
+    ]
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _ignore(history: History, event: Event | None) -> None:
+    """Watch nothing."""
