@@ -1,0 +1,165 @@
+"""Noise, probabilities and verdicts, held against SciPy's own tests and against simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trialwright.analysis.compare import compare, hypothesis_status, judge, noise
+from trialwright.history import History
+from trialwright.records import (
+    Admission,
+    Entry,
+    Hypothesis,
+    Launch,
+    Observation,
+    Opened,
+    Proposal,
+    Record,
+    Request,
+    RunKey,
+    Verdict,
+)
+from trialwright.space import Float, Space
+from trialwright.task import Direction, Objective, Task
+
+
+def history_of(
+    *trials: list[float | None],
+    direction: Direction = "maximize",
+    expects: dict[int, str] | None = None,
+) -> History:
+    """A history whose trial i has the given value per seed; None is a failed run."""
+    task = Task(
+        name="t",
+        objective=Objective(metric="y", direction=direction),
+        space=Space((Float("x", 0, 100),)),
+    )
+    records: list[Record] = [Opened(task=task, seed=0, version="0")]
+    for number, values in enumerate(trials):
+        expected = (expects or {}).get(number)
+        hypothesis = (
+            Hypothesis(claim="c", expects=expected, against=0)  # type: ignore[arg-type]
+            if expected
+            else None
+        )
+        proposal = Proposal(configuration={"x": float(number)}, by="p", hypothesis=hypothesis)
+        records.append(Admission(number=number, proposal=proposal, code="c"))
+        if len(values) > 1:
+            records.append(Request(what="replicate", trial=number, seeds=len(values) - 1))
+        for seed, value in enumerate(values):
+            key = RunKey(number, seed, 0)
+            records.append(Launch(run=key, seed=seed, command=("x",), machine="m"))
+            outcome = "done" if value is not None else "failed"
+            records.append(Observation(run=key, outcome=outcome, value=value))
+        records.append(Verdict(trial=number, status="kept", sentence="", against=None))
+    history = History(Entry(i + 1, float(i), record) for i, record in enumerate(records))
+    for trial in history.trials:
+        trial.verdict = None
+    return history
+
+
+def test_noise_is_the_pooled_deviation() -> None:
+    """The noise pools squared deviations within trials, whatever their means."""
+    rng = np.random.default_rng(0)
+    groups = [list(rng.normal(mean, 2.0, size=n)) for mean, n in ((0, 5), (50, 3), (9, 1), (7, 8))]
+    estimate = noise(history_of(*groups))
+    pooled = sum((len(g) - 1) * np.var(g, ddof=1) for g in groups if len(g) > 1) / 13
+    assert estimate is not None
+    assert estimate.sd == pytest.approx(np.sqrt(pooled))
+    assert estimate.degrees == 13
+
+
+def test_no_replicates_no_noise() -> None:
+    """With one seed per trial there is no estimate, and no probability is invented."""
+    history = history_of([1.0], [2.0])
+    comparison = compare(history.trials[1], history.trials[0], history)
+    assert noise(history) is None
+    assert comparison is not None
+    assert (comparison.difference, comparison.probability) == (1.0, None)
+
+
+def test_probability_agrees_with_the_t_test() -> None:
+    """Two trials of equal seeds: the probability is one minus SciPy's one-sided p value."""
+    rng = np.random.default_rng(1)
+    ours, theirs = list(rng.normal(0.4, 1, 6)), list(rng.normal(0.0, 1, 6))
+    history = history_of(theirs, ours)
+    comparison = compare(history.trials[1], history.trials[0], history)
+    assert comparison is not None
+    p = stats.ttest_ind(ours, theirs, alternative="greater").pvalue
+    assert comparison.probability == pytest.approx(1 - p)
+
+
+def test_direction_is_respected() -> None:
+    """When smaller is better, a smaller value is a positive difference."""
+    history = history_of([2.0, 2.1], [1.0, 1.1], direction="minimize")
+    comparison = compare(history.trials[1], history.trials[0], history)
+    assert comparison is not None
+    assert comparison.difference == pytest.approx(1.0)
+    assert comparison.probability > 0.95
+
+
+def test_seeds_needed_are_enough_on_average() -> None:
+    """With the seeds asked for, a gain of that size is found in about half of the cases."""
+    rng = np.random.default_rng(2)
+    history = history_of(list(rng.normal(0, 1, 20)), [0.0], [0.5])
+    comparison = compare(history.trials[2], history.trials[1], history)
+    assert comparison is not None
+    assert comparison.seeds_needed is not None
+    total = comparison.seeds + comparison.seeds_needed
+    estimate = noise(history)
+    assert estimate is not None
+    found = 0
+    for _ in range(400):
+        difference = rng.normal(0.5, estimate.sd * np.sqrt(2 / total))
+        found += difference / (estimate.sd * np.sqrt(2 / total)) >= stats.t.ppf(0.95, 19)
+    assert 0.35 < found / 400 < 0.65
+
+
+def test_only_common_seeds_are_compared() -> None:
+    """A lucky extra seed of one side does not count."""
+    history = history_of([1.0, 1.0], [2.0, 2.0, 99.0])
+    comparison = compare(history.trials[1], history.trials[0], history)
+    assert comparison is not None
+    assert comparison.seeds == 2
+    assert comparison.difference == pytest.approx(1.0)
+
+
+def test_a_failed_seed_fails_the_trial() -> None:
+    """A trial with a failed run has no value and is judged failed."""
+    history = history_of([1.0, None])
+    assert judge(history.trials[0], history).status == "failed"
+
+
+def test_deterministic_gain_is_certain() -> None:
+    """When seeds make no difference at all, any gain is real."""
+    history = history_of([1.0, 1.0], [1.1, 1.1])
+    comparison = compare(history.trials[1], history.trials[0], history)
+    assert comparison is not None
+    assert comparison.probability == 1.0
+    assert comparison.seeds_needed == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "expects", "status"),
+    [
+        (2.0, "better", "supported"),
+        (0.5, "better", "contradicted"),
+        (0.5, "worse", "supported"),
+        (1.0, "no_worse", "supported"),
+        (0.5, "no_worse", "contradicted"),
+        (1.0, "same", "supported"),
+        (1.5, "same", "undecided"),
+    ],
+)
+def test_hypotheses_without_noise(value: float, expects: str, status: str) -> None:
+    """With one seed each, the sign of the difference decides; equality can't be contradicted."""
+    history = history_of([1.0], [value], expects={1: expects})
+    assert hypothesis_status(history, history.trials[1]) == status
+
+
+def test_hypothesis_within_the_noise_is_undecided() -> None:
+    """A difference smaller than the noise supports nothing and contradicts nothing."""
+    history = history_of([1.0, 3.0, 2.0], [2.1, 3.1, 1.3], expects={1: "better"})
+    assert hypothesis_status(history, history.trials[1]) == "undecided"
