@@ -93,7 +93,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def survivors(folder: Path, *, within_s: float) -> list[int]:
-    """Return the runs still alive after `within_s` seconds, found by their book in the environment."""
+    """Return the runs still alive after `within_s` seconds: those with this book."""
     deadline = time.monotonic() + within_s
     while True:
         alive = [

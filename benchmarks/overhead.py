@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from trialwright import Budget, Float, Objective, Space, Task
@@ -84,14 +85,14 @@ def growth(folder: Path, trials: int) -> float:
     """
     stamps: list[float] = []
 
-    def watch(history: History, event: Event | None) -> None:
+    def watch(_history: History, event: Event | None) -> None:
         if isinstance(event, Finished):
             stamps.append(time.perf_counter())
 
-    with SimulatedRunner(lambda configuration, seed: -(configuration["x"] ** 2)) as runner:
+    with SimulatedRunner(lambda configuration, _seed: -(configuration["x"] ** 2)) as runner:
         study = Study(task(command=("true",), budget=Budget(trials=trials)), folder, runner=runner)
         study.run(watch)
-    costs = [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
+    costs = [after - before for before, after in pairwise(stamps)]
     early, late = statistics.median(costs[100:500]), statistics.median(costs[-400:])
     print(f"trial 100: {early * 1e3:.3f} ms, trial {trials}: {late * 1e3:.3f} ms")
     return late / early

@@ -88,8 +88,9 @@ def evaluate(name: str, configuration: Mapping[str, Scalar], seed: int) -> Evalu
         return Evaluation(
             tuple((step, metrics) for step, metrics in kept["points"]), kept["seconds"]
         )
+    train = _train(name)
     start = time.perf_counter()
-    points = tuple(_train(name)(configuration, seed))
+    points = tuple(train(configuration, seed))
     evaluation = Evaluation(points, time.perf_counter() - start)
     store(path, {"points": points, "seconds": evaluation.seconds})
     return evaluation

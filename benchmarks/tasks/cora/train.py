@@ -22,9 +22,8 @@ from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from trialwright.emit import emit
-
 from benchmarks.tasks import data
+from trialwright.emit import emit
 
 POINTS = 40
 """Points of a curve, at most."""

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from trialwright.emit import emit
-
 from benchmarks.tasks import boosting, data
+from trialwright.emit import emit
 
 
 def train(
