@@ -9,6 +9,7 @@ calls, so a study file can't run code.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -21,6 +22,9 @@ Scalar = bool | int | float | str | None
 LONGEST = 1000
 """Characters in an expression: more is a mistake or an attack."""
 
+DEEPEST = 150
+"""Levels of nesting in an expression: `_walk` calls itself at each level."""
+
 _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -29,7 +33,8 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
     # In floats, so that 9 ** 9 ** 9 overflows at once instead of filling the memory.
-    ast.Pow: lambda a, b: float(a) ** float(b),
+    # `math.pow` gives no complex numbers either.
+    ast.Pow: math.pow,
 }
 _COMPARISON: dict[type[ast.cmpop], Callable[[object, object], bool]] = {
     ast.Eq: operator.eq,
@@ -120,7 +125,17 @@ def _parse(source: str) -> ast.Expression:
             )
         if isinstance(node, ast.Constant) and not isinstance(node.value, Scalar):
             raise ExpressionError(f"{source!r}: {node.value!r} is neither number nor text")
+    _check_depth(tree, source)
     return tree
+
+
+def _check_depth(tree: ast.Expression, source: str) -> None:
+    level: list[ast.AST] = [tree.body]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise ExpressionError(f"{source!r} is nested more than {DEEPEST} levels deep: split it")
 
 
 def _name(node: ast.AST) -> str | None:
@@ -132,13 +147,13 @@ def _name(node: ast.AST) -> str | None:
     return None
 
 
-def _walk(node: ast.expr, values: Mapping[str, Scalar]) -> Scalar:
+def _walk(node: ast.expr, values: Mapping[str, Scalar]) -> Scalar:  # noqa: PLR0911  # one per kind
     match node:
         case ast.Constant(value=value):
             return value  # type: ignore[return-value]  # _parse admits scalars only
         case ast.Name() | ast.Attribute():
             name = _name(node)
-            if name not in values:
+            if name is None or name not in values:
                 raise ExpressionError(f"{name!r} has no value")
             return values[name]
         case ast.BinOp(left=left, op=op, right=right):

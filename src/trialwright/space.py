@@ -34,10 +34,16 @@ DRAWS = 10_000
 DIGITS = 6
 """Significant digits of a decoded float: enough for any training, few enough to read."""
 
+LARGEST = 10**12
+"""Bound of whole numbers, and of the cells of a grid: far below where floats lose count."""
+
 
 @dataclass(frozen=True, slots=True)
 class Float:
     """A real number in [low, high], on a log scale if `log`, on a grid from `low` if `step`.
+
+    Raises:
+        SpaceError: the range is empty or not finite, or scale and step don't fit it.
 
     >>> Float("lr", 1e-4, 1e-1, log=True).from_unit(0.5)
     0.00316228
@@ -70,15 +76,15 @@ class Float:
 
     def coerce(self, value: Scalar) -> Scalar:
         """Turn a whole number into the float it stands for; leave the rest as it is."""
-        return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        # A larger one is outside every range, and may not fit a float at all.
+        return float(cast("int", value)) if whole and abs(cast("int", value)) < 2**1023 else value
 
     def admits(self, value: Scalar) -> bool:
         """Say whether `value` is in the domain."""
         if not isinstance(value, float) or not self.low <= value <= self.high:
             return False
-        return not self.step or math.isclose(
-            self._on_grid(value), value, rel_tol=1e-9, abs_tol=1e-12
-        )
+        return not self.step or abs(self._on_grid(value) - value) <= 1e-6 * self.step
 
     def to_unit(self, value: Scalar) -> float:
         """Place a legal value in [0, 1]."""
@@ -101,7 +107,15 @@ class Float:
             number = self.low * (self.high / self.low) ** unit
         else:
             number = self.low + unit * (self.high - self.low)
-        return min(max(float(f"{number:.{DIGITS}g}"), self.low), self.high)
+        return min(max(float(f"{number:.{self._digits}g}"), self.low), self.high)
+
+    @property
+    def _digits(self) -> int:
+        """`DIGITS`, and as many more as the two ends have in common."""
+        largest = max(abs(self.low), abs(self.high))
+        if self.high == self.low:
+            return 17
+        return min(DIGITS + max(int(math.log10(largest / (self.high - self.low))), 0), 17)
 
     def _on_grid(self, value: float) -> float:
         assert self.step is not None
@@ -111,7 +125,11 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class Int:
-    """A whole number in [low, high], on a log scale if `log`, every `step`-th from `low`."""
+    """A whole number in [low, high], on a log scale if `log`, every `step`-th from `low`.
+
+    Raises:
+        SpaceError: the range is empty or beyond `LARGEST`, or scale and step don't fit it.
+    """
 
     name: str
     low: int
@@ -157,7 +175,8 @@ class Int:
     def from_unit(self, unit: float) -> int:
         """Return the value whose cell holds `unit`."""
         if self.log:
-            number = self._edges[0] * (self._edges[1] / self._edges[0]) ** unit
+            low, high = self._edges
+            number: float = low * math.pow(high / low, unit)
             number = self.low + round((number - self.low) / self.step) * self.step
             return min(max(number, self.low), self.low + (self.count - 1) * self.step)
         return self.low + min(int(unit * self.count), self.count - 1) * self.step
@@ -169,7 +188,11 @@ class Int:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several options without an order. An option `None` doubles as the default."""
+    """One of several options without an order. An option `None` doubles as the default.
+
+    Raises:
+        SpaceError: no options, one twice (1 and 1.0 are the same), or one that is not finite.
+    """
 
     name: str
     options: tuple[Scalar, ...]
@@ -211,7 +234,11 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Ordinal:
-    """One of several levels in a meaningful order, such as batch sizes 16, 32, 64."""
+    """One of several levels in a meaningful order, such as batch sizes 16, 32, 64.
+
+    Raises:
+        SpaceError: as for `Choice`.
+    """
 
     name: str
     levels: tuple[Scalar, ...]
@@ -277,7 +304,7 @@ class Space:
     def __post_init__(self) -> None:
         _check_names(self)
         self._ordered  # noqa: B018  # a circular condition is an error of the space, raised here
-        faults = [fault for fault in self._value_faults(self._given_defaults) if fault]
+        faults = self._value_faults(self.given_defaults)
         if faults:
             raise SpaceError("default of " + faults[0])
 
@@ -303,10 +330,13 @@ class Space:
 
     @cached_property
     def defaults(self) -> dict[str, Scalar]:
-        """The active parameters' own defaults; a parameter without one is absent."""
-        return {
-            name: self._given_defaults[name] for name in self.names if name in self._given_defaults
-        }
+        """The own defaults of the parameters that apply under them; one without is absent."""
+        return self.canonical(self.given_defaults)
+
+    @cached_property
+    def given_defaults(self) -> dict[str, Scalar]:
+        """Every parameter's own default, whether or not it applies; one without is absent."""
+        return {p.name: p.coerce(p.default) for p in self.parameters if _has_default(p)}
 
     def active(self, configuration: Configuration) -> tuple[str, ...]:
         """Return the names of the parameters that apply under `configuration`."""
@@ -365,6 +395,14 @@ class Space:
             raise InvalidConfiguration(faults)
         return self.canonical(configuration)
 
+    def complete(self, partial: Configuration) -> dict[str, Scalar]:
+        """Fill a partial configuration from the defaults, then from the middle of the domains.
+
+        Unknown keys and illegal values stay as they are, for `check` to name.
+        """
+        middle = {parameter.name: parameter.from_unit(0.5) for parameter in self.parameters}
+        return self.canonical({**middle, **self.given_defaults, **partial})
+
     def encode(self, configurations: Sequence[Configuration]) -> NDArray[np.float64]:
         """Place legal configurations in the unit cube, shape (n, d); inactive ones at 0.5."""
         rows = [
@@ -410,11 +448,9 @@ class Space:
         `points` is the number of values per continuous or long parameter, or the values of each
         varied parameter by name; the others stay at their defaults, or at the middle.
         """
-        middle = self.decode([0.5] * len(self)) | self.defaults
+        still = {p.name: p.from_unit(0.5) for p in self.parameters} | self.given_defaults
         axes = [
-            _axis(parameter, points)
-            or (self.defaults.get(parameter.name, middle.get(parameter.name)),)
-            for parameter in self.parameters
+            _axis(parameter, points) or (still[parameter.name],) for parameter in self.parameters
         ]
         seen: set[str] = set()
         for values in product(*axes):
@@ -459,11 +495,6 @@ class Space:
             done += ready
             left = [p for p in left if p not in ready]
         return tuple(done)
-
-    @cached_property
-    def _given_defaults(self) -> dict[str, Scalar]:
-        given = {p.name: p.coerce(p.default) for p in self.parameters if _has_default(p)}
-        return given
 
     def _value_faults(self, given: Configuration) -> list[str]:
         return [
@@ -521,24 +552,64 @@ def _steps(low: float, high: float, step: float) -> int:
 
 def _check_range(parameter: Float | Int) -> None:
     name, low, high = parameter.name, parameter.low, parameter.high
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise SpaceError(f"{name}: the range [{low}, {high}] must be finite")
+    _check_numbers(parameter)
     if low > high:
         raise SpaceError(f"{name}: the range [{low:g}, {high:g}] is empty; write the low end first")
+    if not math.isfinite(high - low):
+        raise SpaceError(f"{name}: the range [{low:g}, {high:g}] is too wide; use a log scale")
     if parameter.log and low <= 0:
         raise SpaceError(f"{name}: a log scale needs a range above 0, not [{low:g}, {high:g}]")
-    if parameter.step is not None and not 0 < parameter.step <= max(high - low, parameter.step):
-        raise SpaceError(f"{name}: step {parameter.step:g} must be above 0")
-    if parameter.log and isinstance(parameter, Float) and parameter.step:
+    if parameter.log and not math.isfinite(high / low):
+        raise SpaceError(f"{name}: the range [{low:g}, {high:g}] is too wide")
+    if parameter.step is not None:
+        _check_step(parameter, parameter.step)
+
+
+def _check_numbers(parameter: Float | Int) -> None:
+    kind, largest = (float | int, 2**1000) if isinstance(parameter, Float) else (int, LARGEST)
+    for value in (parameter.low, parameter.high, parameter.step):
+        if value is None and isinstance(parameter, Float):
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool):
+            wanted = "a number" if isinstance(parameter, Float) else "a whole number"
+            raise SpaceError(f"{parameter.name}: {value!r} in the range must be {wanted}")
+        if isinstance(value, int) and abs(value) > largest:
+            raise SpaceError(
+                f"{parameter.name}: {value:.3g} is beyond {largest:.3g}; use a larger unit"
+            )
+        if not math.isfinite(value):
+            raise SpaceError(f"{parameter.name}: the range must be finite, not {value}")
+
+
+def _check_step(parameter: Float | Int, step: float) -> None:
+    name, low, high = parameter.name, parameter.low, parameter.high
+    if step <= 0:
+        raise SpaceError(f"{name}: step {step:g} must be above 0")
+    if isinstance(parameter, Int) and step == 1:
+        return
+    if step > high - low:
+        raise SpaceError(f"{name}: step {step:g} is larger than the range [{low:g}, {high:g}]")
+    if (high - low) / step > LARGEST:
+        raise SpaceError(f"{name}: step {step:g} is too small for the range [{low:g}, {high:g}]")
+    if parameter.log and isinstance(parameter, Float):
         raise SpaceError(f"{name}: a log scale and a step exclude each other")
 
 
 def _check_options(parameter: Choice | Ordinal, values: tuple[Scalar, ...]) -> None:
+    name = parameter.name
     if not values:
-        raise SpaceError(f"{parameter.name}: needs at least one option")
-    keys = [json.dumps(value) for value in values]
+        raise SpaceError(f"{name}: needs at least one option")
+    for value in values:
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if not isinstance(value, Scalar) or not finite:
+            raise SpaceError(
+                f"{name}: option {value!r} must be text, a finite number, bool or null"
+            )
+    # Sets tell neither 1 from true nor 1.0 from 1 as `_same` does.
+    keys = [(isinstance(value, bool), value) for value in values]
     if len(set(keys)) < len(keys):
-        raise SpaceError(f"{parameter.name}: an option stands twice in {', '.join(keys)}")
+        twice = next(value for value, key in zip(values, keys, strict=True) if keys.count(key) > 1)
+        raise SpaceError(f"{name}: the option {json.dumps(twice)} stands twice")
 
 
 def _check_names(space: Space) -> None:
@@ -548,6 +619,9 @@ def _check_names(space: Space) -> None:
             raise SpaceError(f"{name!r} can't be a name: letters, digits, _ - and dots between")
         if known.count(name) > 1:
             raise SpaceError(f"{name} stands twice in the space")
+        outer = next((other for other in known if name.startswith(other + ".")), None)
+        if outer is not None:
+            raise SpaceError(f"{outer} can't be both a value and the group that holds {name}")
     if not known:
         raise SpaceError("the space has no parameters: give at least one")
     conditions = [parameter.when for parameter in space.parameters if parameter.when]
@@ -566,11 +640,15 @@ def _check_names(space: Space) -> None:
 def _axis(parameter: Parameter, points: int | Mapping[str, Sequence[Scalar]]) -> tuple[Scalar, ...]:
     if not isinstance(points, int):
         return tuple(points.get(parameter.name, ()))
-    if parameter.count is not None and parameter.count <= points:
-        cells = parameter.count
-        return tuple(parameter.from_unit((i + 0.5) / cells) for i in range(cells))
-    if isinstance(parameter, Choice):
-        return parameter.options
+    match parameter:
+        case Int(low=low, step=step) if parameter.count <= points:
+            return tuple(low + i * step for i in range(parameter.count))
+        case Float(count=int(cells)) if cells <= points:
+            return tuple(parameter.from_unit((i + 0.5) / cells) for i in range(cells))
+        case Choice(options=options):
+            return options
+        case Ordinal(levels=levels) if len(levels) <= points:
+            return levels
     return tuple(parameter.from_unit(i / max(points - 1, 1)) for i in range(points))
 
 
@@ -587,6 +665,7 @@ def _schema(parameter: Parameter) -> dict[str, object]:
             schema = {"type": "integer", "minimum": low, "maximum": high}
             words += ["Log scale."] * log
             words += [f"In steps of {step} from {low}."] if step != 1 else []
+            schema |= {"multipleOf": step} if step != 1 and low % step == 0 else {}
         case Choice(options=values):
             schema = {"enum": list(values)}
         case Ordinal(levels=values):

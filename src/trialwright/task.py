@@ -6,15 +6,17 @@ Pure data, as the study file states it and as the ledger keeps it. It does not r
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from trialwright.expression import Scalar
-from trialwright.space import Space
+from trialwright.space import NAME, Space
 
 Direction = Literal["maximize", "minimize"]
 Reduce = Literal["last", "best", "mean_last"]
@@ -23,6 +25,12 @@ Member = Literal["expert", "random", "tpe", "gp", "cmaes"]
 
 RESERVED = ("config", "args", "seed", "trial", "folder")
 """Placeholders in a command that are no parameters."""
+
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(" + NAME.pattern + r")\}")
+"""What is replaced in a command: `{name}`, and doubled braces, which stand for single ones.
+
+Other single braces are text, so that JSON can stand in an argument.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +123,9 @@ class MetricRoute:
     """Where metrics come from besides tagged lines, with no change to the script.
 
     `patterns`: regular expressions with named groups, matched against each line of output; a group
-    named `step` or `epoch` is the step. `file`: a CSV or JSON-lines file. `tensorboard`: a folder of
-    event files. Both paths may hold placeholders such as `{folder}`, and are else relative to the
-    run's working directory. `rename` maps names in the source to metric names.
+    named `step` or `epoch` is the step. `file`: a CSV or JSON-lines file. `tensorboard`: a folder
+    of event files. Both paths may hold placeholders such as `{folder}`, and are else relative to
+    the run's working directory. `rename` maps names in the source to metric names.
     """
 
     patterns: tuple[str, ...] = ()
@@ -228,3 +236,59 @@ class Task:
 
 TASK = TypeAdapter(Task)
 """Reads and writes a task as JSON; a function is left out."""
+
+
+def placeholders(text: str) -> tuple[str, ...]:
+    """Return the names that `text` has placeholders for, in order.
+
+    >>> placeholders("--lr={learning_rate} {{literal}} {folder}")
+    ('learning_rate', 'folder')
+    """
+    return tuple(found[1] for found in PLACEHOLDER.finditer(text) if found[1])
+
+
+def placeholder_problems(task: Task) -> tuple[str, ...]:
+    """Say what is wrong with the placeholders of a task's command, environment and metric paths.
+
+    Unknown names, `{args}` within a larger argument or outside the command, and parameters that
+    may be inactive and then have no value to stand in the place. A parameter that is never
+    mentioned is no problem: every run has the configuration's file in `TRIALWRIGHT_CONFIG`.
+    """
+    places = [
+        *(("command", part) for part in task.command),
+        *((f"environment {name}", value) for name, value in task.environment.set.items()),
+        ("metrics file", task.metrics.file or ""),
+        ("metrics tensorboard", task.metrics.tensorboard or ""),
+    ]
+    return tuple(
+        f"{place}: {problem}"
+        for place, text in places
+        for name in placeholders(text)
+        if (problem := _placeholder_problem(name, text, task=task, place=place))
+    )
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """Return ", did you mean ...?" for the known word most like `given`, or ""."""
+    found = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _placeholder_problem(name: str, text: str, *, task: Task, place: str) -> str | None:
+    known = (*RESERVED, *task.space.names)
+    if name not in known:
+        return (
+            f"{{{name}}} in {text!r} is neither a parameter nor one of"
+            f" {', '.join(f'{{{word}}}' for word in RESERVED)}{nearest(name, known)}"
+            " (double the braces for braces as text)"
+        )
+    if name == "args" and (place != "command" or text != "{args}"):
+        return f"{{args}} in {text!r} becomes several arguments: let it stand alone in the command"
+    if name in RESERVED:
+        return None
+    if task.space[name].when is not None and name not in task.space.given_defaults:
+        return (
+            f"{{{name}}} in {text!r} has no value when {name} is inactive: give {name} a default,"
+            " or use {args} or {config}"
+        )
+    return None
