@@ -34,7 +34,7 @@ sync: .venv/.synced
 	$(PYTHON) -m venv .boot || { echo "Python can't make environments: apt-get install python3-venv, or the like"; exit 1; }
 
 .boot/bin/uv: .boot/bin/python
-	.boot/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.boot/bin/python -m pip install -qq --disable-pip-version-check uv
 
 # --inexact leaves alone what pip added: torch, which uv's lock does not hold.
 .venv/.synced: pyproject.toml uv.lock | $(UV)
@@ -47,7 +47,7 @@ browser:
 # uv would take the build for a GPU from its own index; pip takes the one this machine is set up for.
 torch: sync .boot/bin/python
 	$(BIN)/python -c 'import importlib.util as i, sys; sys.exit(not i.find_spec("torch"))' || \
-	  .boot/bin/python -m pip --python $(BIN)/python install --quiet --disable-pip-version-check $(TORCH)
+	  .boot/bin/python -m pip --python $(BIN)/python install -qq --disable-pip-version-check $(TORCH)
 
 demo: sync
 	$(BIN)/trialwright demo runs/demo
