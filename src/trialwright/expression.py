@@ -69,6 +69,7 @@ _ALLOWED = (
 )
 
 
+@lru_cache(maxsize=1024)
 def names(source: str) -> frozenset[str]:
     """Return the parameter names that an expression mentions, dotted ones whole.
 

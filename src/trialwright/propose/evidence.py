@@ -1,0 +1,234 @@
+"""What an agent can know of a study so far: results, failures, readings, and a model of them.
+
+It sorts a history for the expert. It proposes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trialwright.analysis.curves import diagnose
+from trialwright.analysis.surrogate import Data, Feasibility, Surrogate, fit
+from trialwright.history import History, Run, Trial
+from trialwright.propose import knowledge
+from trialwright.propose.knowledge import MetricFacts
+from trialwright.propose.moves import Seen
+from trialwright.propose.prior import Prior
+from trialwright.records import Cause, Diagnosis, Interval
+from trialwright.space import Configuration
+from trialwright.task import Task
+
+Array = NDArray[np.float64]
+
+LOOKED_AT = 5
+"""Best trials whose curves are read."""
+FEW = 4
+"""Results below which their spread says little, and the metric's usual spread is taken instead."""
+LEVEL = 0.9
+"""Of predicted intervals."""
+_Z = 1.6449
+"""Two-sided normal quantile of `LEVEL`."""
+
+_NOT_ITS_FAULT: frozenset[Cause] = frozenset(
+    {
+        "import_error",
+        "syntax_error",
+        "missing_file",
+        "command_not_found",
+        "no_metric",
+        "transient",
+    }
+)
+"""Causes that no configuration cures: they say nothing of where runs are feasible."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A history, sorted for deciding what to try next under the newest code."""
+
+    task: Task
+    history: History
+    prior: Prior
+
+    @property
+    def sign(self) -> int:
+        """+1 if larger is better, -1 if smaller is."""
+        return self.task.objective.sign
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """The trials of the newest code version: those of older ones are not pooled."""
+        code = self.history.code
+        return [trial for trial in self.history.trials if trial.admission.code == code]
+
+    @cached_property
+    def values(self) -> dict[int, float]:
+        """The value of each trial that has one, by number."""
+        found = {}
+        for trial in self.history.done(code=self.history.code):
+            value = trial.value
+            if value is not None and math.isfinite(value):
+                found[trial.number] = value
+        return found
+
+    @cached_property
+    def best(self) -> list[Trial]:
+        """The trials with a value, best first; earlier ones first among equals."""
+        order = sorted(self.values, key=lambda number: (-self.sign * self.values[number], number))
+        return [self.history.trials[number] for number in order]
+
+    @cached_property
+    def pending(self) -> list[Trial]:
+        """Queued and running trials, and those that were cancelled: not known, not to repeat."""
+        going = {trial.number for trial in self.history.pending()}
+        return [trial for trial in self.trials if trial.number in going]
+
+    @cached_property
+    def failed(self) -> list[Trial]:
+        """Trials whose failure may lie in their configuration, latest first."""
+        candidates = [
+            trial
+            for trial in reversed(self.trials)
+            if trial.number not in self.values and trial.state == "failed"
+        ]
+        return [trial for trial in candidates if _is_its_fault(trial)]
+
+    @cached_property
+    def pruned(self) -> list[Trial]:
+        """Trials that were stopped for being behind."""
+        unvalued = [trial for trial in self.trials if trial.number not in self.values]
+        return [trial for trial in unvalued if trial.state == "pruned"]
+
+    @cached_property
+    def heirloom(self) -> Trial | None:
+        """The best trial of an earlier code version, where the newest has no result yet."""
+        return None if self.values or not self.history.opened else self.history.best()
+
+    @cached_property
+    def facts(self) -> MetricFacts:
+        """What is known of the metric; nothing, where the results contradict it."""
+        facts = knowledge.metric_facts(self.task.objective.metric)
+        values = self.values.values()
+        beyond = any(
+            (facts.low is not None and value < facts.low)
+            or (facts.high is not None and value > facts.high)
+            for value in values
+        )
+        return MetricFacts() if beyond else facts
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What moves start from."""
+        shown = self.best[:LOOKED_AT]
+        return Seen(
+            best=shown,
+            diagnoses={t.number: d for t in shown if (d := self.reading(t)) is not None},
+            failed=self.failed,
+            classes=knowledge.metric_facts(self.task.objective.metric).classes,
+        )
+
+    def reading(self, trial: Trial) -> Diagnosis | None:
+        """Return the diagnosis of a trial's run: as recorded, else made now."""
+        run = _telling(trial)
+        if run is None or run.observation is None:
+            return None
+        return run.diagnosis or diagnose(run.observation, self.task.objective)
+
+    @cached_property
+    def model(self) -> Surrogate | None:
+        """A surrogate of the results, pending trials believed; None before the first result."""
+        if not self.values:
+            return None
+        trials = [self.history.trials[number] for number in self.values]
+        values = np.array(list(self.values.values()))
+        if self.pruned:
+            # All that is known of them is that they were behind: as good as the lower quartile.
+            trials = trials + self.pruned
+            behind = np.quantile(self.sign * values, 0.25) * self.sign
+            values = np.concatenate([values, np.full(len(self.pruned), behind)])
+        data = Data(
+            configurations=[trial.configuration for trial in trials],
+            values=values,
+            sign=self.sign,
+            seeds=np.array([max(len(trial.values), 1) for trial in trials], dtype=np.float64),
+            noise_sd=self.noise_sd,
+            floor=self._floor(len(self.values)),
+        )
+        model = fit(self.task.space, data, relevance=self.prior.relevance)
+        pending = [trial.configuration for trial in self.pending]
+        return model.believing(model.features.of(pending)) if pending else model
+
+    @cached_property
+    def noise_sd(self) -> float | None:
+        """Standard deviation between seeds, pooled over replicated trials; None if there are none.
+
+        At least three degrees of freedom, or it is worse than a guess.
+        """
+        groups = [list(trial.values.values()) for trial in self.best if len(trial.runs) > 1]
+        groups = [group for group in groups if len(group) > 1]
+        degrees = sum(len(group) - 1 for group in groups)
+        if degrees < 3:
+            return None
+        return math.sqrt(sum(float(np.var(g)) * len(g) for g in groups) / degrees)
+
+    @cached_property
+    def feasibility(self) -> Feasibility:
+        """Where runs end well, as far as failures tell."""
+        if not self.failed:
+            return Feasibility()
+        ran = [*self.best, *self.pruned]
+        return Feasibility.fitted(
+            self.task.space,
+            Data(
+                configurations=[trial.configuration for trial in [*ran, *self.failed]],
+                values=np.array([1.0] * len(ran) + [0.0] * len(self.failed)),
+            ),
+        )
+
+    @cached_property
+    def tried(self) -> set[str]:
+        """The configurations of all trials under the newest code, as text."""
+        return {str(dict(trial.configuration)) for trial in self.trials}
+
+    def is_new(self, configuration: Configuration) -> bool:
+        """Say whether the newest code has not been tried with this configuration."""
+        if not self.history.opened:
+            return True
+        return self.history.seen(configuration, code=self.history.code) is None
+
+    def interval(self, configuration: Configuration) -> Interval | None:
+        """Predict what one run will show; None where nothing is known of the metric."""
+        if self.model is None:
+            expects = self.facts.expects
+            return Interval(low=expects[0], high=expects[1], level=LEVEL) if expects else None
+        model = self.model
+        mean, sd = model.utility(model.features.of([configuration]))
+        reach = _Z * math.sqrt(float(sd[0]) ** 2 + model.run_noise)
+        ends = model.scale.to_value(np.array([mean[0] - reach, mean[0] + reach]))
+        low, high = float(np.min(ends)), float(np.max(ends))
+        if self.facts.low is not None:
+            low, high = max(low, self.facts.low), max(high, self.facts.low)
+        if self.facts.high is not None:
+            low, high = min(low, self.facts.high), min(high, self.facts.high)
+        return Interval(low=low, high=high, level=LEVEL)
+
+    def _floor(self, results: int) -> float:
+        if results >= FEW or self.facts.expects is None:
+            return 0.0
+        return 0.05 * (self.facts.expects[1] - self.facts.expects[0])
+
+
+def _telling(trial: Trial) -> Run | None:
+    """Return the run to read: the latest of the first seed, else any that ended."""
+    ended = [run for run in trial.latest.values() if run.observation is not None]
+    return next((run for run in ended if run.key.seed == 0), ended[0] if ended else None)
+
+
+def _is_its_fault(trial: Trial) -> bool:
+    causes = {run.observation.cause for run in trial.latest.values() if run.observation is not None}
+    return bool(causes - _NOT_ITS_FAULT - {None}) or causes == {None}

@@ -1,0 +1,39 @@
+"""What a practitioner knows of hyperparameters before seeing any result, kept as data with sources.
+
+Concepts (`concepts.yaml`) say what a parameter's name means; families (`families.yaml`) refine them
+for a kind of model; `metrics.yaml` knows what metrics can be. It knows no space and no history.
+"""
+
+from trialwright.propose.knowledge.base import (
+    Advice,
+    MetricFacts,
+    MoveRule,
+    Recipe,
+    Step,
+    advice,
+    concept_of,
+    family_of,
+    family_of_names,
+    metric_facts,
+    move_rules,
+    recipes,
+    settled,
+)
+from trialwright.propose.knowledge.domains import guess_domain
+
+__all__ = [
+    "Advice",
+    "MetricFacts",
+    "MoveRule",
+    "Recipe",
+    "Step",
+    "advice",
+    "concept_of",
+    "family_of",
+    "family_of_names",
+    "guess_domain",
+    "metric_facts",
+    "move_rules",
+    "recipes",
+    "settled",
+]

@@ -1,0 +1,327 @@
+"""Reads the knowledge base, and answers what a name means for a kind of model.
+
+The files beside this module are the knowledge; this module only looks things up. It does not know
+a space, a history or a result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, cast
+
+import yaml
+
+from trialwright.expression import Scalar
+
+Effect = Literal["fit", "progress", "time", "memory", "stability", "recall"]
+"""What raising a parameter may do; see `concepts.yaml`."""
+
+Range = tuple[float, float]
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_ENOUGH = 2.0
+"""Weight of markers from which on a text counts as telling of a family."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A usual change: times `factor`, or plus `amount`."""
+
+    factor: float = 1.0
+    amount: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What holds instead where another concept has a matching value, as SGD's learning rates do."""
+
+    when: Mapping[str, str]
+    """Concept -> regular expression on its value."""
+    default: float | None = None
+    good: Range | None = None
+    why: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What is known of one parameter."""
+
+    concept: str
+    default: float | None = None
+    good: Range | None = None
+    """The range that usually holds the best value."""
+    domain: Range | None = None
+    """The range worth searching."""
+    log: bool = False
+    rank: int = 2
+    """1 decides, 2 matters, 3 fine-tunes."""
+    raises: Mapping[str, int] = field(default_factory=dict)
+    """`Effect` -> +1 or -1."""
+    step: Step = field(default_factory=Step)
+    relative: tuple[float, Range] | None = None
+    """Default and good range as shares of a given range, where absolute values tell nothing."""
+    options: Mapping[str, float] = field(default_factory=dict)
+    """Odds of each option, in lower case."""
+    why: str = ""
+    source: str = ""
+    variants: tuple[Variant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A configuration that is known to do well, by concept."""
+
+    name: str
+    values: Mapping[str, Scalar]
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveRule:
+    """What to change after having seen something; see `moves.yaml`."""
+
+    name: str
+    signs: tuple[str, ...]
+    text: str
+    weight: float
+    effect: Mapping[str, int] = field(default_factory=dict)
+    concepts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFacts:
+    """What a metric can be, and what a sensible first run shows; None where that is unknown."""
+
+    low: float | None = None
+    high: float | None = None
+    expects: Range | None = None
+    classes: bool = False
+    """Whether it lives on how well the rarer class is found."""
+
+
+def concept_of(name: str, *, family: str | None = None) -> str | None:
+    """Return the concept behind a parameter's name, if it is known.
+
+    >>> concept_of("optimizer.lr"), concept_of("alpha", family="sklearn_mlp")
+    ('learning_rate', 'weight_decay')
+    """
+    last = normal(name.rsplit(".", 1)[-1])
+    for kind in lineage(family):
+        own = _families()[kind].get("names") or {}
+        if last in own:
+            return str(own[last])
+    return _by_alias(last) or _by_alias(normal(name))
+
+
+def advice(name: str, *, family: str | None = None) -> Advice | None:
+    """Return what is known of a parameter of this name in a model of this family.
+
+    >>> advice("learning_rate", family="gcn").default
+    0.01
+    """
+    concept = concept_of(name, family=family)
+    return None if concept is None else _advice(concept, family)
+
+
+def settled(known: Advice, concepts: Mapping[str, Scalar]) -> Advice:
+    """Return the advice that holds given the other concepts' values, such as the optimizer."""
+    for variant in known.variants:
+        if all(
+            re.fullmatch(pattern, str(concepts.get(concept, "")).lower())
+            for concept, pattern in variant.when.items()
+        ):
+            return Advice(
+                concept=known.concept,
+                default=variant.default if variant.default is not None else known.default,
+                good=variant.good or known.good,
+                domain=known.domain,
+                log=known.log,
+                rank=known.rank,
+                raises=known.raises,
+                step=known.step,
+                options=known.options,
+                why=variant.why or known.why,
+                source=variant.source or known.source,
+            )
+    return known
+
+
+def recipes(family: str | None) -> tuple[Recipe, ...]:
+    """Return the recipes of a family and then of those it belongs to, best first."""
+    found = [recipe for kind in lineage(family) for recipe in _families()[kind].get("recipes", [])]
+    return tuple(
+        Recipe(name=r["name"], values=r["values"], source=_source(r["source"])) for r in found
+    )
+
+
+def family_of(text: str) -> str | None:
+    """Guess the kind of model from a script's source, a description, or a family's own name.
+
+    >>> family_of("from xgboost import XGBClassifier"), family_of("hello")
+    ('xgboost', None)
+    """
+    if normal(text.strip()) in _families():
+        return normal(text.strip())
+    own = {kind: _weight(kind, text) for kind in _families()}
+    totals = {
+        kind: sum(own[ancestor] for ancestor in lineage(kind))
+        for kind, weight in own.items()
+        if weight > 0
+    }
+    best = max(totals, key=lambda kind: totals[kind], default=None)
+    return best if best is not None and totals[best] >= _ENOUGH else None
+
+
+def family_of_names(names: Iterable[str]) -> str | None:
+    """Guess the kind of model from the parameters that it has; at least three must speak for it."""
+    concepts = {concept_of(name) for name in names}
+    votes = {
+        kind: len(concepts & set(facts.get("knobs") or ())) for kind, facts in _families().items()
+    }
+    best = max(votes, key=lambda kind: votes[kind])
+    return best if votes[best] >= 3 else None
+
+
+def metric_facts(metric: str) -> MetricFacts:
+    """Return what is known of a metric by its name; nothing is, of an unknown one."""
+    stem = re.sub(r"^(train|training|val|valid|validation|dev|test|eval)_+", "", normal(metric))
+    for entry in _load("metrics.yaml"):
+        if re.fullmatch(entry["pattern"], stem):
+            low, high = entry["range"]
+            expects = entry.get("expects")
+            return MetricFacts(
+                low=low,
+                high=high,
+                expects=(float(expects[0]), float(expects[1])) if expects else None,
+                classes=bool(entry.get("classes", False)),
+            )
+    return MetricFacts()
+
+
+@cache
+def move_rules() -> tuple[MoveRule, ...]:
+    """Return every rule of what to change next."""
+    return tuple(
+        MoveRule(
+            name=entry["name"],
+            signs=tuple(entry["sign"]),
+            text=entry["text"],
+            weight=float(entry["weight"]),
+            effect=entry.get("effect") or {},
+            concepts=entry.get("concepts") or {},
+        )
+        for entry in _load("moves.yaml")
+    )
+
+
+def is_ignored(name: str) -> bool:
+    """Say whether a name is known to be no hyperparameter: a path, a seed, a device, ..."""
+    last = normal(name.rsplit(".", 1)[-1])
+    return any(re.fullmatch(pattern, last) for pattern in _load("ignored.yaml"))
+
+
+def normal(name: str) -> str:
+    """Lower case, with `_` for any separator, and between the words of camel case."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip("-"))
+    return re.sub(r"[\s.\-/]+", "_", spaced).lower()
+
+
+def lineage(family: str | None) -> tuple[str, ...]:
+    """Return the family and those it belongs to; () for None or an unknown one."""
+    chain: list[str] = []
+    while family is not None and family in _families() and family not in chain:
+        chain.append(family)
+        family = _families()[family].get("parent")
+    return tuple(chain)
+
+
+@cache
+def _load(name: str) -> Any:
+    text = files("trialwright.propose.knowledge").joinpath(name).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506  # a safe loader, in C where there is one
+
+
+def _families() -> dict[str, dict[str, Any]]:
+    return cast("dict[str, dict[str, Any]]", _load("families.yaml"))
+
+
+@cache
+def _by_alias(name: str) -> str | None:
+    concepts = _load("concepts.yaml").items()
+    for concept, facts in concepts:
+        if name == concept or name in facts["aliases"]:
+            return str(concept)
+    for concept, facts in concepts:
+        if any(re.fullmatch(alias, name) for alias in facts["aliases"]):
+            return str(concept)
+    return None
+
+
+@cache
+def _advice(concept: str, family: str | None) -> Advice:
+    facts: dict[str, Any] = dict(_load("concepts.yaml")[concept])
+    for kind in reversed(lineage(family)):
+        own = (_families()[kind].get("parameters") or {}).get(concept) or {}
+        # A family's own absolute values outweigh the shares of a range that hold in general.
+        if "default" in own and "relative" not in own and "relative" in facts:
+            own = {**own, "relative": facts["relative"]}
+        facts |= own
+    relative = facts.get("relative")
+    return Advice(
+        concept=concept,
+        default=None if facts.get("default") is None else float(facts["default"]),
+        good=_range(facts.get("good")),
+        domain=_range(facts.get("domain")),
+        log=facts.get("scale") == "log",
+        rank=int(facts.get("rank", 2)),
+        raises=facts.get("raises") or {},
+        step=_step(facts.get("step")),
+        relative=(
+            (float(relative["default"]), cast("Range", tuple(relative["good"])))
+            if relative
+            else None
+        ),
+        options={str(k).lower(): float(v) for k, v in (facts.get("options") or {}).items()},
+        why=str(facts.get("why", "")),
+        source=_source(facts.get("source")),
+        variants=tuple(_variant(entry) for entry in facts.get("under") or ()),
+    )
+
+
+def _variant(entry: Mapping[str, Any]) -> Variant:
+    return Variant(
+        when=entry["when"],
+        default=entry.get("default"),
+        good=_range(entry.get("good")),
+        why=entry.get("why", ""),
+        source=_source(entry.get("source")),
+    )
+
+
+def _step(text: str | None) -> Step:
+    if not text:
+        return Step()
+    return Step(factor=float(text[1:])) if str(text)[0] == "x" else Step(amount=float(text))
+
+
+def _range(ends: list[float] | None) -> Range | None:
+    return (float(ends[0]), float(ends[1])) if ends else None
+
+
+def _source(key: str | None) -> str:
+    return str(_load("sources.yaml")[key]) if key else ""
+
+
+def _weight(kind: str, text: str) -> float:
+    markers = _families()[kind].get("markers") or {}
+    return sum(
+        float(weight)
+        for pattern, weight in markers.items()
+        if re.search(pattern, text, re.IGNORECASE)
+    )

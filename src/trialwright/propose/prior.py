@@ -1,0 +1,375 @@
+"""What is believed of a space before any result: where to start, and where good values lie.
+
+It lays the knowledge base over a task's own space and defaults. It knows no history.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trialwright.errors import SpaceError
+from trialwright.expression import Scalar
+from trialwright.propose import knowledge
+from trialwright.propose.knowledge import Advice, Recipe
+from trialwright.space import Choice, Configuration, Float, Int, Ordinal, Parameter, Space
+from trialwright.task import Task
+
+Array = NDArray[np.float64]
+
+FLOOR = 0.03
+"""Density far from everything believed, against 1 at the best place: nothing is ruled out."""
+NARROWEST = 0.12
+"""Least standard deviation of a belief, as a share of the range: knowledge is never that sharp."""
+VAGUE = 0.3
+"""The same of a default of which nothing more is known."""
+ADVENTURE = 0.15
+"""Share of draws, per parameter, that ignore the belief."""
+
+_RELEVANCE = {1: 1.5, 2: 1.0, 3: 0.6}
+"""How much shorter the surrogate expects the length of a parameter of each rank to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bump:
+    """A belief about one number, on its parameter's line from 0 to 1: a two-sided normal."""
+
+    centre: float
+    below: float
+    above: float
+    """Standard deviations to either side."""
+
+    def density(self, place: float) -> float:
+        """Return the density, 1 at the centre."""
+        width = self.below if place < self.centre else self.above
+        return math.exp(-0.5 * ((place - self.centre) / width) ** 2)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Beliefs about the parameters of a task.
+
+    >>> from trialwright.task import Objective
+    >>> space = Space((Float("lr", 1e-5, 0.1, log=True), Choice("optimizer", ("sgd", "adam"))))
+    >>> prior = Prior(Task(name="t", objective=Objective(metric="acc"), space=space))
+    >>> prior.start()
+    {'lr': 0.001, 'optimizer': 'adam'}
+    """
+
+    task: Task
+
+    @property
+    def space(self) -> Space:
+        """The task's space."""
+        return self.task.space
+
+    @cached_property
+    def family(self) -> str | None:
+        """The kind of model: as the task says, or guessed from its words or its parameters."""
+        task = self.task
+        words = " ".join([task.description, task.name, *task.command])
+        return (
+            (knowledge.family_of(task.model) if task.model else None)
+            or knowledge.family_of(words)
+            or knowledge.family_of_names(self.space.names)
+        )
+
+    @cached_property
+    def advice(self) -> dict[str, Advice]:
+        """What is known, by parameter; nothing is known of those that are absent."""
+        found = {name: knowledge.advice(name, family=self.family) for name in self.space.names}
+        return {name: known for name, known in found.items() if known is not None}
+
+    @cached_property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Configurations that are known to do well for this kind of model."""
+        return knowledge.recipes(self.family)
+
+    @cached_property
+    def relevance(self) -> Array:
+        """How much each parameter is thought to matter, shape (d,), around 1."""
+        ranks = [self.advice[n].rank if n in self.advice else 2 for n in self.space.names]
+        return np.array([_RELEVANCE[rank] for rank in ranks])
+
+    def named(self, concept: str) -> list[str]:
+        """Return the parameters that stand for a concept."""
+        return [name for name, known in self.advice.items() if known.concept == concept]
+
+    def concepts(self, configuration: Configuration) -> dict[str, Scalar]:
+        """Return a configuration by concept instead of by name."""
+        return {
+            self.advice[name].concept: value
+            for name, value in configuration.items()
+            if name in self.advice
+        }
+
+    def settled(self, name: str, configuration: Configuration) -> Advice | None:
+        """Return what is known of a parameter beside the other values of a configuration."""
+        known = self.advice.get(name)
+        return knowledge.settled(known, self.concepts(configuration)) if known else None
+
+    def start(self) -> dict[str, Scalar]:
+        """Return the first configuration that a practitioner would try; constraints not asked.
+
+        The space's own defaults where it has them, else what is known, else the middle.
+        """
+        values: dict[str, Scalar] = {}
+        for parameter in self._choices_first:
+            if parameter.name in self.space.defaults:
+                values[parameter.name] = self.space.defaults[parameter.name]
+            else:
+                values[parameter.name] = self._sensible(parameter, values)
+        return self.space.canonical(values)
+
+    def from_concepts(self, values: Mapping[str, Scalar], base: Configuration) -> dict[str, Scalar]:
+        """Lay values that are given by concept over `base`, clipped into the space."""
+        changed = dict(base)
+        for concept, value in values.items():
+            for name in self.named(concept)[:1]:
+                fitted = nearest(self.space[name], value)
+                if fitted is not None:
+                    changed[name] = fitted
+        return self.space.canonical(self._completed(changed))
+
+    def complete(self, configuration: Configuration) -> dict[str, Scalar]:
+        """Give active parameters without a value a sensible one, and drop inactive ones."""
+        return self.space.canonical(self._completed(dict(configuration)))
+
+    def log_density(self, configurations: Sequence[Configuration]) -> Array:
+        """Return the log of how plausible each configuration is beforehand, 0 at most, (n,)."""
+        return np.array([self._log_density(configuration) for configuration in configurations])
+
+    def draw(self, rng: np.random.Generator, count: int) -> list[dict[str, Scalar]]:
+        """Draw legal configurations from the belief: `count`, or fewer where constraints bind."""
+        drawn = [self._draw_one(rng) for _ in range(count)]
+        return [c for c in drawn if not self.space.constraints or self.space.feasible(c)]
+
+    def _completed(self, values: dict[str, Scalar]) -> dict[str, Scalar]:
+        start = self.start_values
+        return {**{n: start[n] for n in self.space.names if n not in values}, **values}
+
+    @cached_property
+    def start_values(self) -> dict[str, Scalar]:
+        """A sensible value for every parameter, active or not."""
+        values: dict[str, Scalar] = {}
+        for parameter in self._choices_first:
+            given = self.space.defaults.get(parameter.name)
+            known = parameter.name in self.space.defaults
+            values[parameter.name] = given if known else self._sensible(parameter, values)
+        return values
+
+    @cached_property
+    def _choices_first(self) -> list[Parameter]:
+        """Parameters with the options ahead: the sensible number can depend on them."""
+        return sorted(self.space.parameters, key=lambda p: not isinstance(p, Choice))
+
+    def _sensible(self, parameter: Parameter, values: Configuration) -> Scalar:
+        if is_unordered(parameter):
+            assert isinstance(parameter, Choice)
+            odds = self._odds(parameter)
+            return parameter.options[int(np.argmax(odds))]
+        known = self.settled(parameter.name, values)
+        if known is not None and known.relative is not None:
+            return at_place(parameter, known.relative[0])
+        if known is not None and known.default is not None:
+            fitted = nearest(parameter, known.default)
+            if fitted is not None:
+                return fitted
+        return at_place(parameter, 0.5)
+
+    def _odds(self, parameter: Choice) -> Array:
+        known = self.advice.get(parameter.name)
+        table = known.options if known else {}
+        odds = np.array(
+            [table.get(str(o).lower(), 0.7 if table else 1.0) for o in parameter.options]
+        )
+        if parameter.name in self.space.defaults:
+            given = [o == self.space.defaults[parameter.name] for o in parameter.options]
+            odds[given] = odds.max() * (1.0 if table else 1.5)
+        return np.asarray(odds / odds.max())
+
+    def _bumps(self, name: str, configuration: Configuration) -> tuple[Bump, ...]:
+        known = self.settled(name, configuration)
+        variant = "" if known is None else f"{known.default}:{known.good}"
+        key = (name, variant)
+        if key not in self._cache:
+            self._cache[key] = self._new_bumps(self.space[name], known)
+        return self._cache[key]
+
+    @cached_property
+    def _cache(self) -> dict[tuple[str, str], tuple[Bump, ...]]:
+        return {}
+
+    def _new_bumps(self, parameter: Parameter, known: Advice | None) -> tuple[Bump, ...]:
+        bumps = []
+        if known is not None and known.relative is not None:
+            share, (low, high) = known.relative
+            bumps.append(_bump(share, low, high))
+        elif known is not None and known.good is not None:
+            ends = [place_of(parameter, end) for end in known.good]
+            middle = known.default if known.default is not None else known.good[0]
+            bumps.append(_bump(place_of(parameter, middle), *ends))
+        if parameter.name in self.space.defaults:
+            centre = place_of(parameter, self.space.defaults[parameter.name])
+            width = VAGUE if not bumps else NARROWEST
+            bumps.append(Bump(centre, width, width))
+        return tuple(bumps)
+
+    def _log_density(self, configuration: Configuration) -> float:
+        total = 0.0
+        for name, value in configuration.items():
+            parameter = self.space[name]
+            if isinstance(parameter, Choice) and is_unordered(parameter):
+                index = parameter.options.index(value)
+                total += math.log(max(float(self._odds_of(name)[index]), FLOOR))
+                continue
+            bumps = self._bumps(name, configuration)
+            if bumps:
+                place = place_of(parameter, value)
+                density = max(bump.density(place) for bump in bumps)
+                total += math.log((1 - FLOOR) * density + FLOOR)
+        return total
+
+    def _odds_of(self, name: str) -> Array:
+        if name not in self._odds_cache:
+            parameter = self.space[name]
+            assert isinstance(parameter, Choice)
+            self._odds_cache[name] = self._odds(parameter)
+        return self._odds_cache[name]
+
+    @cached_property
+    def _odds_cache(self) -> dict[str, Array]:
+        return {}
+
+    def _draw_one(self, rng: np.random.Generator) -> dict[str, Scalar]:
+        values: dict[str, Scalar] = {}
+        for parameter in self._choices_first:
+            values[parameter.name] = self._draw_value(parameter, values, rng)
+        return self.space.canonical(values)
+
+    def _draw_value(
+        self, parameter: Parameter, values: Configuration, rng: np.random.Generator
+    ) -> Scalar:
+        if rng.random() < ADVENTURE:
+            return parameter.from_unit(float(rng.random()))
+        if isinstance(parameter, Choice) and is_unordered(parameter):
+            odds = self._odds_of(parameter.name)
+            return parameter.options[int(rng.choice(len(odds), p=odds / odds.sum()))]
+        bumps = self._bumps(parameter.name, values)
+        if not bumps:
+            return parameter.from_unit(float(rng.random()))
+        bump = bumps[int(rng.integers(len(bumps)))]
+        side = rng.normal()
+        place = bump.centre + side * (bump.below if side < 0 else bump.above)
+        return at_place(parameter, float(place % 1.0 if not 0 <= place <= 1 else place))
+
+
+def place_of(parameter: Parameter, value: Scalar) -> float:
+    """Place a number on the parameter's line from 0 to 1, wide ranges on a log scale; clipped.
+
+    `value` need not be in the domain, but is a number, or one of the levels.
+    """
+    match parameter:
+        case Float() | Int():
+            number = min(max(float(value or 0.0), parameter.low), parameter.high)
+            if parameter.high == parameter.low:
+                return 0.5
+            if is_logarithmic(parameter):
+                return math.log(number / parameter.low) / math.log(parameter.high / parameter.low)
+            return (number - parameter.low) / (parameter.high - parameter.low)
+        case Choice() | Ordinal():
+            levels = levels_of(parameter)
+            if value in levels:
+                return (levels.index(value) + 0.5) / len(levels)
+            if not all(_is_number(level) for level in levels) or not _is_number(value):
+                return 0.5
+            order = [float(level) for level in levels]  # type: ignore[arg-type]
+            index = float(np.interp(float(value), order, range(len(order))))  # type: ignore[arg-type]
+            return (index + 0.5) / len(levels)
+
+
+def at_place(parameter: Parameter, place: float) -> Scalar:
+    """Return the legal value at a place on the parameter's line; the inverse of `place_of`."""
+    place = min(max(place, 0.0), 1.0)
+    match parameter:
+        case Float() | Int():
+            low, high = parameter.low, parameter.high
+            if is_logarithmic(parameter):
+                number = low * (high / low) ** place
+            else:
+                number = low + place * (high - low)
+            return snapped(parameter, number)
+        case Choice() | Ordinal():
+            levels = levels_of(parameter)
+            return levels[min(int(place * len(levels)), len(levels) - 1)]
+
+
+def nearest(parameter: Parameter, value: Scalar) -> Scalar:
+    """Return the legal value nearest to `value`; None if an option has no such thing."""
+    if parameter.admits(parameter.coerce(value)):
+        return parameter.coerce(value)
+    if is_unordered(parameter):
+        assert isinstance(parameter, Choice)
+        wanted = str(value).lower()
+        return next((o for o in parameter.options if str(o).lower() == wanted), None)
+    return at_place(parameter, place_of(parameter, value)) if _is_number(value) else None
+
+
+def snapped(parameter: Float | Int, number: float) -> Scalar:
+    """Return the legal value at a number, rounded to what a person would write."""
+    number = min(max(number, parameter.low), parameter.high)
+    if isinstance(parameter, Int):
+        steps = min(round((number - parameter.low) / parameter.step), parameter.count - 1)
+        return parameter.low + steps * parameter.step
+    if parameter.step:
+        return parameter.from_unit(parameter.to_unit(number))
+    short = float(f"{number:.3g}")
+    return min(max(short, float(parameter.low)), float(parameter.high))
+
+
+def levels_of(parameter: Choice | Ordinal) -> tuple[Scalar, ...]:
+    """Return the options in ascending order where they are numbers, else as they stand."""
+    if isinstance(parameter, Ordinal):
+        return parameter.levels
+    if all(_is_number(option) for option in parameter.options):
+        return tuple(sorted(parameter.options, key=float))  # type: ignore[arg-type]
+    return parameter.options
+
+
+def is_unordered(parameter: Parameter) -> bool:
+    """Say whether a parameter's options have no order."""
+    return isinstance(parameter, Choice) and not (
+        len(parameter.options) > 2 and all(_is_number(option) for option in parameter.options)
+    )
+
+
+def is_logarithmic(parameter: Float | Int) -> bool:
+    """Say whether a range is to be felt on a log scale."""
+    return parameter.low > 0 and (parameter.log or parameter.high / parameter.low >= 30)
+
+
+def legal_start(prior: Prior, rng: np.random.Generator) -> dict[str, Scalar] | None:
+    """Return the start, or where a constraint forbids it the legal configuration nearest to it."""
+    start = prior.start()
+    if not prior.space.check(start):
+        return start
+    near = prior.draw(rng, 500)
+    if not near:
+        try:
+            near = [prior.space.sample(rng)]
+        except SpaceError:
+            return None
+    return max(near, key=lambda configuration: float(prior.log_density([configuration])[0]))
+
+
+def _bump(centre: float, low: float, high: float) -> Bump:
+    return Bump(centre, max(centre - low, NARROWEST), max(high - centre, NARROWEST))
+
+
+def _is_number(value: Scalar) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

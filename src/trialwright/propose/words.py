@@ -1,0 +1,327 @@
+"""Puts a decision of the expert into words: rationale, reasons, hypothesis, category.
+
+It explains what was decided from the evidence that decided it, and decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+from scipy.special import ndtr
+
+from trialwright.expression import Scalar
+from trialwright.history import Trial
+from trialwright.propose.evidence import Evidence
+from trialwright.propose.moves import Move
+from trialwright.propose.prior import place_of
+from trialwright.records import Category, Hypothesis, Interval, Proposal
+from trialwright.space import Configuration
+
+PARENTS = 3
+"""Best trials among which a proposal's parent is looked for."""
+
+_CATEGORY: Mapping[str, Category] = {
+    "width": "architecture",
+    "layers": "architecture",
+    "embedding": "architecture",
+    "heads": "architecture",
+    "activation": "architecture",
+    "normalization": "architecture",
+    "pooling": "architecture",
+    "kernel": "architecture",
+    "booster": "architecture",
+    "max_depth": "architecture",
+    "max_leaves": "architecture",
+    "optimizer": "optimizer",
+    "learning_rate": "optimizer",
+    "momentum": "optimizer",
+    "beta2": "optimizer",
+    "batch_size": "optimizer",
+    "gradient_clip": "optimizer",
+    "epochs": "schedule",
+    "n_estimators": "schedule",
+    "scheduler": "schedule",
+    "warmup": "schedule",
+    "weight_decay": "regularization",
+    "dropout": "regularization",
+    "label_smoothing": "regularization",
+    "l1": "regularization",
+    "l2_trees": "regularization",
+    "split_gain": "regularization",
+    "min_leaf": "regularization",
+    "min_child_weight": "regularization",
+    "subsample": "regularization",
+    "colsample": "regularization",
+    "inverse_regularization": "regularization",
+    "penalty": "regularization",
+    "penalty_strength": "regularization",
+    "augmentation": "data",
+    "class_weight": "data",
+}
+
+
+def opening(evidence: Evidence, configuration: Configuration) -> Proposal:
+    """Word the first proposal of a study."""
+    prior = evidence.prior
+    reasons = {name: _opening_reason(evidence, name, configuration) for name in configuration}
+    kind = f" for {prior.family}" if prior.family else ""
+    given = len([name for name in configuration if name in prior.space.defaults])
+    base = f"the space's own defaults ({given} of {len(configuration)})" if given else "no defaults"
+    interval = evidence.interval(configuration)
+    return Proposal(
+        configuration=dict(configuration),
+        by="expert",
+        rationale=f"A sensible starting point{kind}, from {base} and what is known to do well"
+        " elsewhere: everything that follows is measured against it.",
+        reasons=reasons,
+        hypothesis=Hypothesis(
+            claim="The starting point runs to its end" + _within(evidence, interval),
+            expects="better",
+        ),
+        predicted=interval,
+        category="baseline",
+    )
+
+
+def heirloom(evidence: Evidence, configuration: Configuration, trial: Trial) -> Proposal:
+    """Word a first proposal under changed code: the best configuration of the code before."""
+    return Proposal(
+        configuration=configuration,
+        by="expert",
+        rationale=f"The code has changed, so its results start anew: trial {trial.number} was the"
+        " best before, and shows what the change has done.",
+        hypothesis=Hypothesis(
+            claim=f"The changed code does no worse than trial {trial.number} did",
+            expects="no_worse",
+            against=trial.number,
+        ),
+        predicted=evidence.interval(configuration),
+        parent=trial.number,
+        category="baseline",
+    )
+
+
+def proposal(evidence: Evidence, configuration: Configuration, *, move: Move | None) -> Proposal:
+    """Word a proposal that was chosen among candidates."""
+    parent = _parent(evidence, configuration, move)
+    interval = evidence.interval(configuration)
+    before = parent.configuration if parent is not None else evidence.prior.start()
+    names = changed(configuration, before)
+    reasons = {name: _reason(evidence, name, configuration, before, move) for name in names}
+    return Proposal(
+        configuration=dict(configuration),
+        by="expert",
+        rationale=" ".join(
+            part
+            for part in (
+                _from_where(evidence, parent, move),
+                _what(configuration, before, names),
+                _why(evidence, interval, move),
+            )
+            if part
+        ),
+        reasons=reasons,
+        hypothesis=_hypothesis(evidence, configuration, parent, names),
+        predicted=interval,
+        parent=parent.number if parent is not None else None,
+        category=category(evidence, names),
+    )
+
+
+def changed(configuration: Configuration, parent: Configuration) -> list[str]:
+    """Return the parameters whose values differ, or that only one of the two has."""
+    names = [*configuration, *(name for name in parent if name not in configuration)]
+    return [name for name in names if configuration.get(name) != parent.get(name)]
+
+
+def closest(evidence: Evidence, configuration: Configuration) -> Trial:
+    """Return the trial among the best that a configuration differs least from."""
+    space = evidence.task.space
+
+    def gap(trial: Trial) -> float:
+        return sum(
+            abs(place_of(space[n], configuration[n]) - place_of(space[n], trial.configuration[n]))
+            if n in configuration and n in trial.configuration
+            else 0.5
+            for n in changed(configuration, trial.configuration)
+        )
+
+    # The best trial is the parent unless another is clearly nearer.
+    ranked = list(enumerate(evidence.best[:PARENTS]))
+    return min(ranked, key=lambda item: gap(item[1]) * (1.0 if item[0] == 0 else 1.5))[1]
+
+
+def category(evidence: Evidence, names: list[str]) -> Category:
+    """Return what kind of change it is to change these parameters."""
+    advice = evidence.prior.advice
+    kinds = {
+        _CATEGORY.get(advice[name].concept, "hyperparameter")
+        if name in advice
+        else "hyperparameter"
+        for name in names
+    }
+    return kinds.pop() if len(kinds) == 1 else "multi"
+
+
+def _parent(evidence: Evidence, configuration: Configuration, move: Move | None) -> Trial | None:
+    if move is not None:
+        return move.parent
+    return closest(evidence, configuration) if evidence.best else None
+
+
+def _opening_reason(evidence: Evidence, name: str, configuration: Configuration) -> str:
+    prior = evidence.prior
+    known = prior.settled(name, configuration)
+    if name in prior.space.defaults:
+        return "the default given for it"
+    if known is not None:
+        return f"{known.why} ({known.source})" if known.source else known.why
+    return "the middle of its range, since nothing is known of it"
+
+
+def _from_where(evidence: Evidence, parent: Trial | None, move: Move | None) -> str:
+    if parent is None:
+        return "Nothing has a result yet: this differs from what was tried, and is sensible too."
+    metric = evidence.task.objective.metric
+    value = evidence.values.get(parent.number)
+    if value is None:
+        return f"Starts from trial {parent.number}, which failed."
+    best = ", the best so far" if evidence.best[0].number == parent.number else ""
+    start = f"Starts from trial {parent.number} ({metric} {_number(value)}{best})."
+    reading = evidence.reading(parent)
+    telling = reading is not None and reading.findings not in (("no_curve",), ("healthy",))
+    if telling and reading is not None and (move is None or reading.sentence[:20] not in move.text):
+        start += f" Seen there: {reading.sentence}"
+    return start
+
+
+def _what(configuration: Configuration, before: Configuration, names: list[str]) -> str:
+    steps = [
+        f"{name} {_show(before[name])} → {_show(configuration[name])}"
+        if name in before and name in configuration
+        else f"{name} = {_show(configuration[name])}"
+        if name in configuration
+        else f"{name} no longer applies"
+        for name in names
+    ]
+    return f"Changes {', '.join(steps)}." if steps else ""
+
+
+def _why(evidence: Evidence, interval: Interval | None, move: Move | None) -> str:
+    parts = []
+    if move is not None:
+        parts.append(f"Reason: {move.text}.")
+    if interval is not None and evidence.model is not None:
+        count = len(evidence.values)
+        results = "1 result" if count == 1 else f"{count} results"
+        parts.append(
+            f"A model of the {results} expects {evidence.task.objective.metric} between"
+            f" {_number(interval.low)} and {_number(interval.high)}"
+            + (
+                ", the most promising mix of gain and of what is still unknown."
+                if not move
+                else "."
+            )
+        )
+    return " ".join(parts)
+
+
+def _reason(
+    evidence: Evidence,
+    name: str,
+    configuration: Configuration,
+    before: Configuration,
+    move: Move | None,
+) -> str:
+    """Say why one parameter is changed: by the rule, by the model, or by what is known of it."""
+    if move is not None and name in move.reasons:
+        return move.reasons[name]
+    if name not in configuration:
+        return "does not apply beside the other values"
+    if name not in before:
+        return "applies now, at a plausible value"
+    known = evidence.prior.settled(name, configuration)
+    learnt = _learnt(evidence, name, configuration, before)
+    if learnt:
+        return learnt
+    if known is not None and known.good is not None and _in_good(evidence, name, configuration):
+        return f"untried so far, and within the usual range: {known.why}"
+    return "untried so far: little is known there"
+
+
+def _learnt(
+    evidence: Evidence, name: str, configuration: Configuration, before: Configuration
+) -> str:
+    """Say what the model expects of this change alone, if it expects anything."""
+    model = evidence.model
+    space = evidence.task.space
+    alone = space.canonical({**before, name: configuration[name]})
+    if model is None or space.check(alone):
+        return ""
+    prediction = model.predict([before, alone])
+    gain = evidence.sign * float(prediction.mean[1] - prediction.mean[0])
+    spread = float(prediction.high[1] - prediction.low[1]) / 2.0
+    if gain > 0.1 * spread:
+        return f"the results so far point this way: {_number(gain)} better from this alone"
+    return ""
+
+
+def _in_good(evidence: Evidence, name: str, configuration: Configuration) -> bool:
+    known = evidence.prior.settled(name, configuration)
+    value = configuration[name]
+    if known is None or known.good is None or not isinstance(value, int | float):
+        return False
+    return known.good[0] <= value <= known.good[1]
+
+
+def _hypothesis(
+    evidence: Evidence, configuration: Configuration, parent: Trial | None, names: list[str]
+) -> Hypothesis:
+    if parent is None or parent.number not in evidence.values or evidence.model is None:
+        return Hypothesis(
+            claim="This configuration runs to its end and shows what is possible here",
+            expects="better",
+            against=parent.number if parent is not None else None,
+        )
+    chance = _chance(evidence, configuration, parent)
+    expects: Literal["better", "worse"] = "better" if chance >= 0.5 else "worse"
+    subject = names[0] if len(names) == 1 else "the change"
+    metric = evidence.task.objective.metric
+    claim = (
+        f"{subject} improves {metric} over trial {parent.number}"
+        if expects == "better"
+        else f"{subject} does not improve {metric} over trial {parent.number}, but too little"
+        " is known there to leave it out"
+    )
+    return Hypothesis(
+        claim=f"{claim} (probability of a gain: {chance:.2f})",
+        expects=expects,
+        against=parent.number,
+        parameter=names[0] if len(names) == 1 else None,
+    )
+
+
+def _chance(evidence: Evidence, configuration: Configuration, parent: Trial) -> float:
+    """The probability that one run of a configuration beats what its parent showed."""
+    model = evidence.model
+    assert model is not None
+    mean, sd = model.utility(model.features.of([configuration]))
+    value = float(model.scale.to_utility([evidence.values[parent.number]])[0])  # type: ignore[arg-type]
+    return float(ndtr((float(mean[0]) - value) / math.sqrt(float(sd[0]) ** 2 + model.run_noise)))
+
+
+def _within(evidence: Evidence, interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    metric = evidence.task.objective.metric
+    return f", with {metric} between {_number(interval.low)} and {_number(interval.high)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _show(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
