@@ -1,0 +1,248 @@
+"""What to try next, each piece from a number that the study found, the most pressing first.
+
+It looks at the best trial, at what mattered and at what failed. It changes nothing: where a command
+would do it, the command is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from trialwright.analysis.compare import MOST_SEEDS, compare
+from trialwright.analysis.importance import Influence
+from trialwright.history import History, Trial
+from trialwright.records import Cause
+from trialwright.report import words
+from trialwright.report.failures import FailureGroup
+from trialwright.space import Choice, Float, Int, Ordinal, Parameter
+
+SEEDS = 3
+"""Seeds to add where nothing is known of the noise: the least that gives an estimate."""
+AFFORDABLE = 20
+"""More seeds than this are not advised: a gain that small is better left."""
+NEAR = 0.02
+"""How near to a bound, as a part of the range, counts as at it."""
+GAP = 0.3
+"""Part of a range without any trial that is worth a look."""
+MOST = 7
+
+_LENGTH = re.compile(r"epoch|iter|(?:^|_)steps?$|n_estimators|rounds", re.IGNORECASE)
+_OF_CONFIGURATION: frozenset[Cause] = frozenset(
+    {"out_of_memory_host", "out_of_memory_gpu", "diverged", "timed_out", "stalled"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """One thing to do next."""
+
+    sentence: str
+    command: str | None = None
+
+
+def advice(
+    history: History, influences: Sequence[Influence], groups: Sequence[FailureGroup]
+) -> tuple[Advice, ...]:
+    """Return up to `MOST` pieces of advice."""
+    best = history.best()
+    found: list[Advice] = []
+    if best is not None:
+        found += _confirm(best, history)
+        found += _bounds(best, history)
+        found += _length(best, history)
+    found += _avoid(groups)
+    found += _unexplored(history, influences)
+    if best is not None:
+        found += _momentum(best, history)
+    return tuple(found[:MOST])
+
+
+def _confirm(best: Trial, history: History) -> Iterator[Advice]:
+    """More seeds for the best, as many as would tell."""
+    rival = _rival(best, history)
+    if rival is None:
+        return
+    comparison = compare(best, rival, history)
+    if comparison is None:
+        return
+    probability, needed = comparison.probability, comparison.seeds_needed
+    if probability is not None and probability >= history.task.confidence:
+        return
+    if probability is None:
+        yield _replicate(
+            best,
+            SEEDS,
+            f"Run trial {best.number} under {SEEDS} more seeds: no trial has several yet, so"
+            " nothing is known of the noise, and its lead is unconfirmed",
+        )
+    elif needed is not None and needed <= AFFORDABLE:
+        lead = (
+            f"Trial {best.number} leads trial {rival.number} by"
+            f" {words.signed(comparison.difference)} with probability {probability:.2f}; about"
+            f" {words.count(comparison.seeds + max(needed, 1), 'common seed')} would tell"
+        )
+        for trial in (best, rival):
+            missing = comparison.seeds + max(needed, 1) - len(trial.values)
+            if missing > 0:
+                yield _replicate(trial, missing, lead)
+                lead = f"Likewise trial {rival.number}, which it is compared with"
+    elif comparison.difference > 0:
+        many = f"about {needed}" if needed else f"more than {MOST_SEEDS}"
+        yield Advice(
+            sentence=f"Trials {best.number} and {rival.number} are as good as each other: telling"
+            f" them apart would take {many} more seeds each. Take the cheaper one."
+        )
+
+
+def _rival(best: Trial, history: History) -> Trial | None:
+    """The trial that the best was judged against, else the first one."""
+    if best.verdict is not None and best.verdict.against is not None:
+        return history.trials[best.verdict.against]
+    first = history.done(code=best.code)[0]
+    return None if first is best else first
+
+
+def _replicate(trial: Trial, seeds: int, sentence: str) -> Advice:
+    return Advice(
+        sentence=sentence, command=f"trialwright replicate {trial.number} --seeds {seeds}"
+    )
+
+
+def _bounds(best: Trial, history: History) -> Iterator[Advice]:
+    if len(history.done(code=best.code)) < 3:
+        return
+    for parameter in history.space.parameters:
+        if parameter.name not in best.configuration:
+            continue
+        sentence = _bound(parameter, best)
+        if sentence and _moved(parameter, history):
+            yield Advice(sentence=sentence)
+
+
+def _moved(parameter: Parameter, history: History) -> bool:
+    values = {repr(trial.configuration.get(parameter.name)) for trial in history.done()}
+    return len(values) > 1
+
+
+def _bound(parameter: Parameter, best: Trial) -> str:
+    """Say at which bound the best trial sits, and how far to widen; '' if at none.
+
+    A bound of 0 or 1 is taken for the nature of the parameter, not for a choice.
+    """
+    value = best.configuration[parameter.name]
+    where = f"{parameter.name} = {words.value(value)} of trial {best.number} is at the"
+    match parameter:
+        case Choice():
+            return ""
+        case Ordinal(levels=levels):
+            ends = {repr(levels[0]): "first", repr(levels[-1]): "last"}
+            if len(levels) < 3 or repr(value) not in ends:
+                return ""
+            return f"{where} {ends[repr(value)]} of its levels: add a level beyond it."
+        case Float() | Int():
+            end, further = _beyond(parameter, parameter.to_unit(value))
+            return f"{where} {end} end of its range: let it reach {further}." if end else ""
+
+
+def _beyond(parameter: Float | Int, unit: float) -> tuple[str, str]:
+    """Name the end of the range that `unit` is at, and a bound beyond it; blanks if at none."""
+    low, high, log = parameter.low, parameter.high, parameter.log
+    near = max(NEAR, 0.5 / parameter.count) if parameter.count else NEAR
+    if low == high or near < unit < 1 - near:
+        return "", ""
+    end = "upper" if unit > 0.5 else "lower"
+    if (high if end == "upper" else low) in (0, 1):
+        return "", ""
+    if end == "upper":
+        further = high * 3 if log else high + (high - low) / 2
+    else:
+        further = low / 3 if log else low - (high - low) / 2
+        # What was above 0 is likely to have to be.
+        further = max(further, low / 3) if low > 0 else further
+    if isinstance(parameter, Int):
+        return end, str(round(further) if end == "upper" else max(round(further), min(low - 1, 1)))
+    return end, f"{further:.2g}"
+
+
+def _length(best: Trial, history: History) -> Iterator[Advice]:
+    """Longer or shorter training, as the curve of the best run says."""
+    diagnosis = best.run.diagnosis if best.run else None
+    if diagnosis is None:
+        return
+    names = [name for name in history.space.names if _LENGTH.search(name)]
+    knob = f" (`{names[0]}`)" if names else ""
+    last = diagnosis.numbers.get("last_step")
+    at = "" if last is None else f" at its last step, {last:g}"
+    if "still_improving" in diagnosis.findings:
+        yield Advice(sentence=f"Trial {best.number} was still improving{at}: train longer{knob}.")
+    elif "overfitting" in diagnosis.findings:
+        step = diagnosis.numbers.get("best_step")
+        seen = "" if step is None else f", best at step {step:g}"
+        yield Advice(
+            sentence=f"Trial {best.number} overfits{seen}: stop earlier{knob} or regularise more."
+        )
+
+
+def _avoid(groups: Sequence[FailureGroup]) -> Iterator[Advice]:
+    for group in groups:
+        if group.common is not None and group.cause in _OF_CONFIGURATION:
+            kept = _negated(group.common.condition)
+            yield Advice(
+                sentence=f"Spare the failures ({group.cause.replace('_', ' ')}) with the constraint"
+                f" `{kept}`, or lift the limit that they ran into."
+            )
+        elif group.cause not in _OF_CONFIGURATION and group.remedy:
+            yield Advice(sentence=f"Trial {group.trials[-1]} failed: {group.remedy}")
+
+
+def _negated(condition: str) -> str:
+    for sign, other in ((">=", "<"), ("<=", ">"), ("==", "!=")):
+        if f" {sign} " in condition:
+            return condition.replace(f" {sign} ", f" {other} ")
+    return f"not ({condition})"
+
+
+def _unexplored(history: History, influences: Sequence[Influence]) -> Iterator[Advice]:
+    trials = history.finished()
+    if len(trials) < 5:
+        return
+    for influence in influences:
+        parameter = history.space[influence.parameter]
+        having = [t for t in trials if parameter.name in t.configuration]
+        if not influence.varied:
+            if having:
+                yield Advice(sentence=f"{parameter.name} was never varied: try another value.")
+        elif isinstance(parameter, Choice):
+            tried = {repr(trial.configuration[parameter.name]) for trial in having}
+            left = [words.value(o) for o in parameter.options if repr(o) not in tried]
+            if left:
+                yield Advice(sentence=f"{parameter.name}: {words.listed(left)} was never tried.")
+        elif influence.told:
+            yield from _gap(parameter, having)
+
+
+def _gap(parameter: Parameter, trials: Sequence[Trial]) -> Iterator[Advice]:
+    """The widest part of an important range that no trial has been in."""
+    units = [parameter.to_unit(trial.configuration[parameter.name]) for trial in trials]
+    edges = sorted({0.0, 1.0, *units})
+    width, low, high = max((b - a, a, b) for a, b in pairwise(edges))
+    if width >= GAP:
+        ends = [words.value(parameter.from_unit(unit)) for unit in (low, high)]
+        if ends[0] != ends[1]:
+            yield Advice(
+                sentence=f"{parameter.name} matters, and no trial lies between {ends[0]} and"
+                f" {ends[1]} ({width:.0%} of its range)."
+            )
+
+
+def _momentum(best: Trial, history: History) -> Iterator[Advice]:
+    """Whether the search was still finding better trials when it ended."""
+    total = len(history.finished())
+    if total >= 8 and best.number >= 0.8 * (total - 1):
+        yield Advice(
+            sentence=f"The best came late (trial {best.number} of {total}): more trials are likely"
+            " to find better ones. Raise the budget, and run the study again."
+        )
