@@ -282,8 +282,8 @@ class _Json:
         self._size = 0
         self._by_line = False
         self._rows = 0
-        self._revision = before._revision if before else 0
-        self._scalars = before._scalars if before else {}
+        self._revision: int = before._revision if before else 0
+        self._scalars: dict[str, float] = before._scalars if before else {}
 
     def row(self, line: str) -> Reading | None:
         """Read a line that is an object of its own; hold back what may be part of a document."""

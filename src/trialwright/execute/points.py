@@ -83,7 +83,7 @@ class Points:
             series = self._series.get(name) or self._begin(name)
             if series is None:
                 continue
-            at = series.following if step is None else step
+            at = series.following if step is None else float(step)
             if series.put(at, value):
                 fresh.setdefault(at, {})[name] = value
         return list(fresh.items())

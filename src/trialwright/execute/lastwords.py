@@ -1,0 +1,108 @@
+"""What a log ends with: the exceptions that ended a Python run, innermost cause last, and the rest.
+
+It knows the shapes of tracebacks (plain, chained, rich, prefixed by rank, exception groups) and
+judges nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from trialwright.emit import TAG
+
+LAST_LINES = 40
+"""Lines at the end of a log in which its death is looked for, where there is no traceback."""
+
+TAIL_LINES = 30
+TAIL_CHARACTERS = 4_000
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_HEADER = re.compile(r"^(?P<prefix>.*?)Traceback \(most recent call last\)", re.MULTILINE)
+_FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_FRAME_LINE = re.compile(r"^(?:\s|[|│╭╰─+~^]|$)")
+_CHAIN = re.compile(
+    r"^(?:The above exception was the direct cause of the following exception"
+    r"|During handling of the above exception, another exception occurred)",
+    re.MULTILINE,
+)
+_WRAPPER = re.compile(
+    r"^(?:[\w.]*\.)?(?:ChildFailedError|CalledProcessError|ProcessRaisedException|RayTaskError"
+    r"|_?RemoteTraceback|BrokenProcessPool|TerminatedWorkerError)\b"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """How a log ends."""
+
+    exceptions: tuple[str, ...] = ()
+    """The exception that ended the run as its last lines say it, then those that caused it."""
+    behind: str = ""
+    """What was printed after the last traceback; without one, the last lines."""
+    place: str = ""
+    """File and line of the innermost frame of the last traceback."""
+
+
+def crash_of(tail: str) -> Crash:
+    """Read the end of a log."""
+    text = _untagged(clean(tail))
+    headers = list(_HEADER.finditer(text))
+    if not headers:
+        return Crash(behind="\n".join(text.splitlines()[-LAST_LINES:]))
+    starts = [header.start() for header in headers]
+    blocks = [
+        _block(text[start:end], header["prefix"])
+        for start, end, header in zip(starts, [*starts[1:], len(text)], headers, strict=True)
+    ]
+    last, behind, place = blocks[-1]
+    exceptions = [last]
+    for index in range(len(blocks) - 2, -1, -1):
+        said, after, _ = blocks[index]
+        # An earlier traceback that was logged and survived has no part in this death.
+        if not (_CHAIN.search(after) or _WRAPPER.match(exceptions[-1])):
+            break
+        exceptions.append(said)
+    return Crash(exceptions=tuple(filter(None, exceptions)), behind=behind, place=place)
+
+
+def last_lines(tail: str) -> str:
+    """Return the last lines of a log for a person to read, metric lines left out."""
+    lines = _untagged(clean(tail)).rstrip().splitlines()[-TAIL_LINES:]
+    return "\n".join(lines)[-TAIL_CHARACTERS:]
+
+
+def clean(text: str) -> str:
+    """Drop colours, cursor movements and control characters; keep what stood last on a line."""
+    plain = _CONTROL.sub("", _ANSI.sub("", text.replace("\r\n", "\n")))
+    # A progress bar writes its line over and over.
+    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in plain.split("\n"))
+
+
+def _untagged(text: str) -> str:
+    tag = TAG.strip()
+    return "\n".join(
+        line.split(tag, 1)[0] if tag in line else line
+        for line in text.split("\n")
+        if not line.startswith(tag)
+    )
+
+
+def _block(text: str, prefix: str) -> tuple[str, str, str]:
+    """Cut one traceback into the exception's lines, what follows them, and the innermost frame."""
+    mark = prefix if prefix.strip(" |+│╭─") else ""
+    lines = [line.removeprefix(mark).lstrip("|") if mark else line for line in text.splitlines()]
+    if prefix.strip() == "|" or "Exception Group" in prefix:
+        lines = [line.lstrip(" |") if "File " not in line else line for line in lines]
+    place, at = "", 1
+    while at < len(lines) and _FRAME_LINE.match(lines[at]):
+        frame = _FRAME.match(lines[at].lstrip(" |│"))
+        if frame:
+            place = f"{frame['file']}, line {frame['line']}"
+        at += 1
+    end = at + 1
+    # A message may run over several lines, until an empty one.
+    while end < len(lines) and lines[end].strip() and end - at < 20:
+        end += 1
+    return "\n".join(lines[at:end]), "\n".join(lines[end:]), place
