@@ -575,7 +575,7 @@ def _check_numbers(parameter: Float | Int) -> None:
             raise SpaceError(f"{parameter.name}: {value!r} in the range must be {wanted}")
         if isinstance(value, int) and abs(value) > largest:
             raise SpaceError(
-                f"{parameter.name}: {value:.3g} is beyond {largest:.3g}; use a larger unit"
+                f"{parameter.name}: a bound is beyond {float(largest):.3g}; use another unit"
             )
         if not math.isfinite(value):
             raise SpaceError(f"{parameter.name}: the range must be finite, not {value}")

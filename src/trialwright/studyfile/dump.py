@@ -1,0 +1,221 @@
+"""A `Task` to the text of a study file, which `parse` reads back to an equal task."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from trialwright.expression import Scalar
+from trialwright.space import Choice, Float, Int, Ordinal, Parameter
+from trialwright.studyfile.fields import octets, seconds
+from trialwright.studyfile.tree import Place, Tree, Unreadable, read
+from trialwright.task import (
+    Delivery,
+    Keep,
+    Limits,
+    MetricRoute,
+    Objective,
+    RunnerPlan,
+    Task,
+)
+
+_BLOCK = re.compile(r"(?:\w[!-~ ]*[!-~]\n)+", re.ASCII)
+"""Lines that read back as they are behind a `|`."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./][\w./+*-]*(?: [\w./+*-]+)*", re.ASCII)
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
+_SIZES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+Plain = Scalar | Sequence["Plain"] | Mapping[str, "Plain"]
+"""What YAML can say."""
+
+
+def dump(task: Task) -> str:
+    """Write a task as a study file; what has its usual value is left out.
+
+    A task with a Python function has no command to write: its text says so, and is for people.
+
+    >>> from trialwright.space import Float, Space
+    >>> print(dump(Task(name="t", objective=Objective(metric="y"), folder="/t", command=("true",),
+    ...                 space=Space((Float("lr", 1e-4, 0.1, log=True),)))))
+    name: t
+    goal: maximize y
+    folder: /t
+    command: ["true"]
+    space:
+      lr: {float: [0.0001, 0.1], log: true}
+    budget: {trials: 10}
+    team: [expert]
+    <BLANKLINE>
+    """
+    lines = ["# Runs a Python function: pass it as Task(function=...)."] if task.function else []
+    for key, value in _fields(task):
+        if key == "space" and isinstance(value, Mapping):
+            lines.append("space:")
+            lines += [f"  {_text(name)}: {_flow(item)}" for name, item in value.items()]
+        elif isinstance(value, str) and _BLOCK.fullmatch(value):
+            lines += [f"{key}: |", *(f"  {line}" for line in value.splitlines())]
+        elif key == "budget" or value not in (None, (), {}):  # an empty budget has no bound
+            lines.append(f"{key}: {_flow(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _fields(task: Task) -> Iterator[tuple[str, Plain]]:
+    """Every key with its value; None, and nothing at all, are left out by `dump`."""
+    objective, environment = task.objective, task.environment
+    yield "name", task.name
+    yield "goal", f"{objective.direction} {objective.metric}"
+    yield "reduce", _reduce(objective)
+    yield "description", task.description or None
+    yield "model", task.model
+    yield "folder", str(Path(task.folder).absolute())
+    yield "command", None if task.function else task.command
+    yield "workdir", _unless("task", task.workdir)
+    yield from _delivery(task.delivery)
+    yield "environment", _given({"pass": environment.passed, "set": environment.set})
+    yield "metrics", _metrics(task.metrics)
+    yield "space", {parameter.name: _parameter(parameter) for parameter in task.space.parameters}
+    yield "constraints", task.space.constraints
+    yield "start", task.start
+    yield "grid", task.grid
+    yield from _course(task)
+
+
+def _course(task: Task) -> Iterator[tuple[str, Plain]]:
+    """What bounds and steers the study."""
+    budget, seeds, runner, prune = task.budget, task.seeds, task.runner, task.prune
+    yield "limits", _limits(task.limits)
+    yield "budget", _given({
+        "trials": budget.trials, "runs": budget.runs, "time": _duration(budget.time_s),
+    })  # fmt: skip
+    yield "seeds", _given({"screen": _unless(1, seeds.screen), "study": _unless(0, seeds.study)})
+    yield "prune", None if prune is None else _given({
+        "rule": prune.rule, "first": prune.first, "factor": prune.factor,
+        "warmup": prune.warmup, "last": prune.last,
+    })  # fmt: skip
+    yield "keep", _given({
+        "files": task.keep.files, "trials": _unless(Keep().trials, task.keep.trials),
+    })  # fmt: skip
+    yield "code", task.code
+    yield "team", task.team
+    if runner != RunnerPlan():
+        yield "runner", _given({
+            "kind": runner.kind, "workers": runner.workers or "auto", "cpus": runner.cpus,
+            "gpus": runner.gpus,
+        })  # fmt: skip
+    yield "confidence", _unless(0.95, task.confidence)
+
+
+def _unless(usual: Scalar, value: Scalar) -> Scalar:
+    return None if value == usual else value
+
+
+def _reduce(objective: Objective) -> str | None:
+    if objective.reduce == "mean_last":
+        return f"mean_last_{objective.window}"
+    return None if objective.reduce == "last" else objective.reduce
+
+
+def _delivery(delivery: Delivery) -> Iterator[tuple[str, Plain]]:
+    plain = Delivery()
+    yield "base", delivery.base
+    yield "format", _unless(plain.format, delivery.format)
+    yield "argument", _unless(plain.argument, delivery.argument)
+
+
+def _metrics(route: MetricRoute) -> Plain:
+    return _given({
+        "regex": route.patterns, "file": route.file, "tensorboard": route.tensorboard,
+        "rename": route.rename,
+    })  # fmt: skip
+
+
+def _limits(limits: Limits) -> Plain:
+    plain = Limits()
+    return _given({
+        "run": _duration(limits.run_s),
+        "memory": _size(limits.memory_bytes),
+        "stall": _duration(limits.stall_s),
+        "grace": _unless(plain.grace_s, limits.grace_s),
+        "log": None if limits.log_bytes == plain.log_bytes else _size(limits.log_bytes),
+    })  # fmt: skip
+
+
+def _parameter(parameter: Parameter) -> Plain:
+    match parameter:
+        case Float(low=low, high=high, step=step):
+            shape: dict[str, Plain] = {"float": [low, high]}
+            shape |= {"log": True} if parameter.log else {}
+            shape |= {"step": step} if step is not None else {}
+        case Int(low=low, high=high, step=step):
+            shape = {"int": [low, high]}
+            shape |= {"log": True} if parameter.log else {}
+            shape |= {"step": step} if step != 1 else {}
+        case Choice(options=options):
+            shape = {"choice": options}
+        case Ordinal(levels=levels):
+            shape = {"ordinal": levels}
+    shape |= {"default": parameter.default} if parameter.default is not None else {}
+    shape |= {"when": parameter.when} if parameter.when is not None else {}
+    return shape | ({"description": parameter.description} if parameter.description else {})
+
+
+def _given(values: Mapping[str, Plain]) -> dict[str, Plain]:
+    return {key: value for key, value in values.items() if value not in (None, (), {})}
+
+
+def _duration(given: float | None) -> Plain:
+    """The largest unit that says the same number of seconds exactly."""
+    for unit_s, unit in _UNITS:
+        if given and given >= unit_s and given % unit_s == 0:
+            words = f"{int(given / unit_s)}{unit}"
+            return words if seconds(Tree(words, Place(1, 1))) == given else given
+    return given
+
+
+def _size(given: int | None) -> Plain:
+    for unit, name in _SIZES:
+        if given and given % unit == 0:
+            words = f"{given // unit}{name}"
+            return words if octets(Tree(words, Place(1, 1))) == given else given
+    return given
+
+
+def _flow(value: Plain) -> str:
+    match value:
+        case str():
+            return _text(value)
+        case float():
+            return _float(value)
+        case None | bool() | int():
+            return json.dumps(value)
+        case Mapping():
+            return "{" + ", ".join(f"{_text(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+    return "[" + ", ".join(map(_flow, value)) + "]"
+
+
+def _float(value: float) -> str:
+    if not math.isfinite(value):
+        return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
+    return repr(value)
+
+
+def _text(text: str) -> str:
+    """The text as it is where YAML reads it back, else in double quotes."""
+    if _PLAIN.fullmatch(text):
+        try:
+            if read(text).value == text:
+                return text
+        except Unreadable:
+            pass
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    return char if char.isprintable() else f"\\U{ord(char):08x}"
