@@ -1,0 +1,169 @@
+"""One run on this machine, from its folder to its ending: what is laid out, read and written down.
+
+It knows the run's files and metrics; the process itself is the guard's, the decisions are the
+runner's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from trialwright.execute.failures import Ending
+from trialwright.execute.metrics import Collector
+from trialwright.execute.runlog import LogFiles, RunLog, write_atomically
+from trialwright.execute.runner import Inbox, Order, Reported
+from trialwright.execute.slots import Slot
+from trialwright.process.guard import Spawn
+from trialwright.process.memory import Meter
+
+EXIT = "exit.json"
+STDIN = ".stdin"
+
+Breach = Literal["timed_out", "stalled", "out_of_memory_host"]
+
+
+class Underway:
+    """A run from its order to its end, as the watching thread sees it."""
+
+    def __init__(self, number: int, order: Order, inbox: Inbox, slot: Slot) -> None:
+        self.number = number
+        self.order = order
+        self.inbox = inbox
+        self.slot = slot
+        self.files = LogFiles(order.folder)
+        self.collector = Collector(order.metrics, workdir=order.workdir)
+        self.log = RunLog(self.files, cap=order.limits.log_bytes)
+        self.meter = Meter(order.limits.memory_bytes)
+        self.pid: int | None = None
+        self.began = time.monotonic()
+        self.heard_at = self.began
+        """When it last gave a sign of life."""
+        self.stopping = False
+        self.fault: Exception | None = None
+        """What kept the run's output from being read."""
+
+    def read(self, *, most: int | None = None) -> None:
+        """Take in new output and report the metrics in it."""
+        points = []
+        for chunk in self.log.grown(most):
+            self.heard_at = time.monotonic()
+            points += self.collector.feed(chunk)
+        points += self.collector.poll()
+        self._report(points)
+
+    def read_rest(self) -> None:
+        """Take in the last of the output, once nobody writes any more."""
+        self.read()
+        self._report(self.collector.finish())
+
+    def breach(self, now: float) -> Breach | None:
+        """Which limit of time the run has broken."""
+        limits = self.order.limits
+        if limits.run_s is not None and now - self.began > limits.run_s:
+            return "timed_out"
+        if limits.stall_s is not None and now - self.heard_at > limits.stall_s:
+            return "stalled"
+        return None
+
+    def _report(self, points: list[tuple[float, dict[str, float]]]) -> None:
+        if points:
+            self.heard_at = time.monotonic()
+        for step, metrics in points:
+            self.inbox(Reported(self.order.run, step, metrics))
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a run ended, as the guard says or as it wrote down."""
+
+    status: int | None
+    why: str | None
+    seconds: float
+    peak_memory_bytes: int | None
+    began_at: float | None = None
+
+    def ending(self) -> Ending:
+        """Return the same in the words of those who look for a cause."""
+        ending = Ending(
+            exit_status=self.status,
+            seconds=self.seconds,
+            peak_memory_bytes=self.peak_memory_bytes,
+        )
+        match self.why:
+            case "pruned" | "cancelled":
+                return replace(ending, stopped=self.why)
+            case "timed_out" | "stalled" | "out_of_memory_host":
+                return replace(ending, breach=self.why)
+        return ending
+
+
+def prepare(number: int, order: Order, inbox: Inbox, slot: Slot) -> Underway:
+    """Lay out a run's folder and files, with nothing left of an earlier run of that name."""
+    files = LogFiles(order.folder)
+    try:
+        order.folder.mkdir()
+    except FileNotFoundError:
+        order.folder.mkdir(parents=True)
+    except FileExistsError:
+        for path in (files.log, files.metrics, files.cut, order.folder / EXIT):
+            path.unlink(missing_ok=True)
+    for path, content in order.files.items():
+        _write_if_new(path, content)
+    if order.stdin:
+        write_atomically(order.folder / STDIN, order.stdin)
+    return Underway(number, order, inbox, slot)
+
+
+def _write_if_new(path: Path, content: bytes) -> None:
+    try:
+        if path.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+
+
+def spawn_of(live: Underway) -> Spawn:
+    """Return what the guard is to start."""
+    order = live.order
+    return Spawn(
+        run=live.number,
+        argv=order.command,
+        environment={
+            **order.environment,
+            **live.slot.environment(os.environ, order.environment),
+        },
+        workdir=order.workdir,
+        log=live.files.log,
+        exit=order.folder / EXIT,
+        stdin=order.folder / STDIN if order.stdin else None,
+    )
+
+
+def recorded(folder: Path) -> Exit | None:
+    """Read how a run ended, as its guard wrote it down; None if it did not come to that."""
+    try:
+        found = json.loads((folder / EXIT).read_bytes())
+        return Exit(
+            int(found["status"]),
+            found["why"],
+            float(found["seconds"]),
+            int(found["peak_memory_bytes"]),
+            float(found["began_at"]),
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def guessed(folder: Path) -> Exit:
+    """What can be said of a run that was killed together with its guard."""
+    log = LogFiles(folder).log
+    # The folder was made when the run began; what the script wrote into it may have changed that.
+    began_at = min(folder.stat().st_mtime, folder.parent.stat().st_mtime)
+    seconds = max(log.stat().st_mtime - began_at, 0.0)
+    return Exit(None, "interrupted", seconds, None, began_at)
