@@ -158,7 +158,4 @@ def _name(item: object) -> str:
 
 def complete(start: Mapping[str, Scalar], task: Task) -> dict[str, Scalar]:
     """Fill a user's partial configuration from the defaults, then from the middle of the space."""
-    space = task.space
-    middle = space.decode([0.5] * len(space))
-    given = {p.name: p.default for p in space.parameters if p.default is not None}
-    return space.canonical({**middle, **given, **start})
+    return task.space.complete(start)

@@ -20,7 +20,7 @@ from optuna.trial import TrialState, create_trial
 
 from trialwright.expression import Scalar
 from trialwright.history import Trial
-from trialwright.propose.distributions import distributions
+from trialwright.propose.distributions import to_distributions
 from trialwright.records import Observation
 from trialwright.space import Configuration
 from trialwright.task import Task
@@ -39,7 +39,7 @@ class Mirror:
     def __init__(self, task: Task) -> None:
         self.space = task.space
         self._objective = task.objective
-        self._distributions: Mapping[str, BaseDistribution] = distributions(task.space)
+        self._distributions: Mapping[str, BaseDistribution] = to_distributions(task.space)
         self._neutral = {p.name: p.from_unit(0.5) for p in task.space.parameters}
         self._storage = InMemoryStorage()
         with quiet():
