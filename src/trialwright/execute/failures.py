@@ -55,8 +55,8 @@ class Ending:
 def cause_of(ending: Ending, tail: str, *, order: Order, collector: Collector) -> tuple[Cause, str]:
     """Name the cause of a run that has no result, with one line that says what to do.
 
-    `tail` is the end of its log. What the runner itself saw (a limit, a failed start) outweighs what
-    the log says; the last traceback outweighs all chatter before it.
+    `tail` is the end of its log. What the runner itself saw (a limit, a failed start) outweighs
+    what the log says; the last traceback outweighs all chatter before it.
     """
     cause, detail = _cause(ending, tail, order=order, collector=collector)
     return cause, _one_line(detail, LONGEST_DETAIL)

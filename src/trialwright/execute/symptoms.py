@@ -179,7 +179,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"^TypeError: .*missing \d+ required (?:positional|keyword-only) argument.*",
         r"^(?:[\w.]+\.)?InvalidParameterError: .*",
         r"^ValueError: Invalid parameter .* for estimator.*",
-        r"^ValueError: Invalid (?:learning rate|momentum|weight_decay|beta|eps|alpha|rho|lr)\w*\b.*",
+        r"^ValueError: Invalid (?:learning rate|momentum|weight_decay|beta|eps|alpha|rho|lr).*",
         r"^.*Invalid Parameter format for .*",
         r"^.*value \S+ for Parameter \S+ .*",
         r"^.*Extra inputs are not permitted.*",
