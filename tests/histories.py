@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +78,7 @@ class Recorder:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ledger = SqliteLedger(self.folder / "ledger.db")
-        self._waiting: list[Record] = []
-        self._entries: list[Entry] = []
+        self._waiting: list[tuple[float, Record]] = []
         self.note(
             Opened(task=self.task, seed=0, version="0.1.0"),
             CodeVersion(id="c0ffee123456", commit="9360669" + "0" * 33, files=("train.py",)),
@@ -98,7 +98,7 @@ class Recorder:
         for record in records:
             entry = Entry(self.history.sequence + 1, self.clock, record)
             self.history.extend([entry])
-            self._waiting.append(record)
+            self._waiting.append((self.clock, record))
 
     def admit(self, proposal: Proposal) -> int:
         """Admit a trial, and return its number."""
@@ -130,8 +130,9 @@ class Recorder:
         """Write everything, read it back from the file, and return that history."""
         if sentence:
             self.note(Closed(reason="budget", sentence=sentence))
-        self.ledger.append(self._waiting, 0)
-        self._waiting = []
+        sequence = 0
+        for at, group in groupby(self._waiting, key=lambda pair: pair[0]):
+            sequence += len(self.ledger.append([r for _, r in group], sequence, at=at))
         history = History(self.ledger.read())
         self.ledger.close()
         return history

@@ -125,7 +125,7 @@ def calibration(history: History) -> Calibration | None:
         total=len(held),
         level=level,
         sentence=f"{inside} of {words.count(len(held), 'result')} fell into the interval predicted"
-        f" for it ({inside / len(held):.0%}, exact 95 % interval {range_.low:.0%} to"
+        f" for it ({inside / len(held):.0%}, exact 95% interval {range_.low:.0%} to"
         f" {range_.high:.0%}): {verdict} the {level:.0%} that was claimed.",
     )
 
@@ -191,21 +191,22 @@ def _gain(trial: Trial, history: History) -> Gain | None:
         f"{words.signed(comparison.difference)} against trial {first.number} over"
         f" {words.count(comparison.seeds, 'common seed')}"
     )
+    sure = "" if probability is None else words.probability(probability)
     if probability is None:
         ending = (
             "unconfirmed, since no trial has several seeds yet: how much of it is noise can't be"
             " told"
         )
     elif confirmed:
-        ending = f"beyond noise, real with probability {words.probability(probability)}"
+        ending = f"beyond noise, real with probability {sure}"
     elif comparison.seeds_needed:
         ending = (
-            f"unconfirmed, real with probability {words.probability(probability)}; about"
+            f"unconfirmed, real with probability {sure}; about"
             f" {words.count(comparison.seeds_needed, 'more seed')} for each of the two would tell"
         )
     else:
         ending = (
-            f"unconfirmed, real with probability {words.probability(probability)}; too small to be told from"
+            f"unconfirmed, real with probability {sure}; too small to be told from"
             " noise with any reasonable number of seeds"
         )
     return Gain(

@@ -1,0 +1,121 @@
+"""The report as one HTML file that needs nothing else: figures, script and style are in it.
+
+All text from outside is escaped by the template. A content security policy lets exactly the two
+scripts of the report run, by their digests, and lets nothing be loaded: what slipped through would
+stay dead text.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+import plotly.offline
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from trialwright import __version__
+from trialwright.history import History
+from trialwright.records import Machine
+from trialwright.report import words
+from trialwright.report.figures import figures
+from trialwright.report.final import FinalAnalysis
+from trialwright.report.rows import chosen, row
+
+ROWS = 400
+"""Trials in the table."""
+PACKAGES = 400
+"""Packages listed per machine."""
+
+
+def to_html(history: History, analysis: FinalAnalysis) -> str:
+    """Render the whole report."""
+    style, script = template("report.css"), template("report.js")
+    library = plotly.offline.get_plotlyjs()
+    rows = [row(trial, history) for trial in chosen(history, most=ROWS)]
+    return (
+        environment(autoescape=True)
+        .from_string(template("report.html.j2"))
+        .render(
+            title=words.line(history.task.name),
+            history=history,
+            analysis=analysis,
+            facts=facts(history),
+            figures=[
+                (figure, Markup(figure.spec)) for figure in figures(history, analysis.influences)
+            ],  # noqa: S704  # Plotly's JSON, with < > & escaped
+            rows=rows,
+            omitted=len(history.trials) - len(rows),
+            machines=[_machine(machine) for machine in history.machines.values()],
+            policy=_policy([library, script]),
+            style=Markup(style),  # noqa: S704  # our own file
+            library=Markup(library),  # noqa: S704  # Plotly's own file
+            script=Markup(script),  # noqa: S704  # our own file
+            version=__version__,
+            table_order=table_order,
+            words=words,
+        )
+    )
+
+
+def environment(*, autoescape: bool) -> Environment:
+    """Return a template environment in which a missing name is an error."""
+    # Markdown has an escape of its own, a filter, since HTML's would show as entities there.
+    return Environment(
+        autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+@cache
+def template(name: str) -> str:
+    """Return the text of a file under `templates`."""
+    return files("trialwright.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def facts(history: History) -> list[tuple[str, str]]:
+    """Return what stands at the top of a report: what was run, how much, how it ended."""
+    task = history.task
+    done, failed = len(history.done()), sum(t.state == "failed" for t in history.trials)
+    pruned = sum(trial.state == "pruned" for trial in history.trials)
+    counts = [f"{done} with a result"]
+    counts += [f"{failed} failed"] if failed else []
+    counts += [f"{pruned} stopped early"] if pruned else []
+    pending = len(history.pending())
+    counts += [f"{pending} going on or waiting"] if pending else []
+    started = dt.datetime.fromtimestamp(history.started_at, tz=dt.UTC)
+    ended = words.line(history.closed.sentence, most=300) if history.closed else "going on"
+    return [
+        ("Goal", f"{task.objective.direction} {task.objective.metric}"),
+        ("Trials", f"{len(history.trials)} ({', '.join(counts)})"),
+        ("Runs", str(history.launches)),
+        ("Time", words.seconds(history.seconds)),
+        ("Started", f"{started:%Y-%m-%d %H:%M} UTC"),
+        ("Ended", ended),
+        *([("Refused proposals", str(len(history.refusals)))] if history.refusals else []),
+    ]
+
+
+def table_order(value: float | None, sign: int) -> str:
+    """Return a key that sorts better values first; trials without one come last."""
+    return "" if value is None else repr(-sign * value)
+
+
+def _machine(machine: Machine) -> tuple[str, str]:
+    parts = [machine.platform, f"Python {machine.python}", words.count(machine.cores, "core")]
+    parts += machine.gpus
+    packages = [f"{name} {version}" for name, version in machine.packages.items()]
+    named = f"{words.line(machine.host)}: {', '.join(map(words.line, parts))}"
+    return named, words.line(words.listed(packages, most=PACKAGES))
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    digests = [base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline';"
+        " img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )

@@ -1,0 +1,146 @@
+"""Each trial as the facts that a reader wants of it; and which trials a bounded table has."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trialwright.analysis.compare import HypothesisStatus, hypothesis_status
+from trialwright.history import History, Run, Trial
+from trialwright.report import words
+from trialwright.report.words import Change
+
+LOG_TAIL = 2000
+"""Characters of a failed run's log that are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """One run of a trial."""
+
+    seed: int
+    """Its index."""
+    given: int
+    """The seed that the script got."""
+    attempt: int
+    outcome: str
+    value: float | None
+    seconds: float | None
+    memory_bytes: int | None
+    diagnosis: str
+    detail: str
+    log_tail: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One trial."""
+
+    number: int
+    by: str
+    standing: str
+    """Its verdict, or where it stands while it has none."""
+    value: float | None
+    deviation: float | None
+    """Standard deviation over seeds; None with fewer than two."""
+    seeds: int
+    parent: int | None
+    changed: tuple[Change, ...]
+    """Against its parent; without one, against the first trial."""
+    configuration: Mapping[str, str]
+    reasons: Mapping[str, str]
+    rationale: str
+    claim: str
+    hypothesis: HypothesisStatus | None
+    predicted: str
+    verdict: str
+    diagnosis: str
+    seconds: float
+    runs: tuple[RunRow, ...]
+
+
+def row(trial: Trial, history: History) -> Row:
+    """Describe a trial."""
+    proposal = trial.proposal
+    origin = 0 if proposal.parent is None else proposal.parent
+    values = list(trial.values.values())
+    shown = trial.run
+    return Row(
+        number=trial.number,
+        by=words.line(proposal.by, most=40),
+        standing=standing(trial),
+        value=trial.value,
+        deviation=statistics.stdev(values) if len(values) > 1 else None,
+        seeds=len(values),
+        parent=proposal.parent,
+        changed=words.changes(history.trials[origin].configuration, trial.configuration),
+        configuration={name: words.value(value) for name, value in trial.configuration.items()},
+        reasons={name: words.line(reason) for name, reason in proposal.reasons.items()},
+        rationale=words.line(proposal.rationale),
+        claim=words.line(proposal.hypothesis.claim) if proposal.hypothesis else "",
+        hypothesis=hypothesis_status(history, trial) if proposal.hypothesis else None,
+        predicted=predicted(trial),
+        verdict=words.line(trial.verdict.sentence) if trial.verdict else "",
+        diagnosis=words.line(shown.diagnosis.sentence) if shown and shown.diagnosis else "",
+        seconds=sum(run.observation.seconds for run in trial.runs if run.observation),
+        runs=tuple(_run(run) for run in trial.runs),
+    )
+
+
+def standing(trial: Trial) -> str:
+    """Return a trial's verdict in one word, or its state where that says more."""
+    if trial.state in ("queued", "running", "pruned", "cancelled") or trial.verdict is None:
+        return trial.state
+    return trial.verdict.status
+
+
+def predicted(trial: Trial) -> str:
+    """Say what was predicted for a trial, and whether the first seed's value fell into it."""
+    interval = trial.proposal.predicted
+    if interval is None:
+        return ""
+    low, high = words.number(interval.low), words.number(interval.high)
+    claim = f"{low} to {high} ({interval.level:.0%})"
+    seen = trial.values.get(0)
+    if seen is None:
+        return claim
+    return f"{claim}, seen {words.number(seen)}: {place(seen, interval.low, interval.high)}"
+
+
+def place(seen: float, low: float, high: float) -> str:
+    """Say where a value lies against an interval."""
+    return "above it" if seen > high else "below it" if seen < low else "inside"
+
+
+def chosen(history: History, *, most: int) -> list[Trial]:
+    """Return at most `most` trials by number: all, else the best, the latest and failed ones."""
+    trials = history.trials
+    if len(trials) <= most:
+        return list(trials)
+    sign = history.task.objective.sign
+    ranked = sorted(history.done(), key=lambda trial: -sign * (trial.value or 0.0))
+    failed = [trial for trial in trials if trial.state == "failed"]
+    picked = {0: trials[0]}
+    for group, share in ((ranked, 0.6), (failed[-most:], 0.15), (trials[::-1], 1.0)):
+        room = min(int(share * most), most - len(picked))
+        picked |= {trial.number: trial for trial in group[:room]}
+    return [picked[number] for number in sorted(picked)]
+
+
+def _run(run: Run) -> RunRow:
+    seen = run.observation
+    return RunRow(
+        seed=run.key.seed,
+        given=run.launch.seed,
+        attempt=run.key.attempt,
+        outcome=seen.outcome if seen else "running or interrupted",
+        value=seen.value if seen else None,
+        seconds=seen.seconds if seen else None,
+        memory_bytes=seen.peak_memory_bytes if seen else None,
+        diagnosis=words.line(run.diagnosis.sentence) if run.diagnosis else "",
+        detail=words.line(seen.detail, most=400) if seen else "",
+        log_tail=words.plain(seen.log_tail)[-LOG_TAIL:] if seen else "",
+        warnings=tuple(words.line(warning) for warning in seen.warnings) if seen else (),
+    )
