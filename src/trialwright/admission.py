@@ -6,7 +6,6 @@ the same configuration for ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from trialwright.errors import ProposerError, SpaceError
-from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.propose.baselines import Random
 from trialwright.propose.proposer import Proposer
@@ -154,8 +152,3 @@ def _faults(proposal: Proposal, history: History, *, code: str, taken: set[str])
 def _name(item: object) -> str:
     by = getattr(item, "by", None)
     return by if isinstance(by, str) and len(by) <= 100 else type(item).__name__
-
-
-def complete(start: Mapping[str, Scalar], task: Task) -> dict[str, Scalar]:
-    """Fill a user's partial configuration from the defaults, then from the middle of the space."""
-    return task.space.complete(start)

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from trialwright import __version__
-from trialwright.admission import ask, complete, sift
+from trialwright.admission import ask, sift
 from trialwright.analysis.compare import judge
 from trialwright.analysis.curves import diagnose
 from trialwright.analysis.pruning import Pruner
@@ -269,7 +269,7 @@ class Session:
 
     def _own_configurations(self) -> Iterator[tuple[str, Configuration]]:
         for start in self._task.start:
-            yield "user", complete(start, self._task)
+            yield "user", self.history.space.complete(start)
         if self._task.grid is not None:
             for configuration in self.history.space.grid(self._task.grid):
                 yield "grid", configuration

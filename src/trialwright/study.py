@@ -15,7 +15,6 @@ from pathlib import Path
 
 import psutil
 
-from trialwright.admission import complete
 from trialwright.errors import StaleSequence, StudyError
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import check_command
@@ -73,7 +72,7 @@ class Study:
         self._session: Session | None = None
         self._history = read(folder) if (self.folder / LEDGER).exists() else History()
         self._stopping: tuple[bool, bool] = (False, False)
-        problems = [*check_command(task), *_start_faults(task)]
+        problems = [*check_command(task, environ), *_start_faults(task)]
         if problems:
             raise StudyError("\n".join(problems))
 
@@ -233,7 +232,7 @@ def _start_faults(task: Task) -> list[str]:
     return [
         f"start {index + 1}: {fault}"
         for index, start in enumerate(task.start)
-        for fault in task.space.check(complete(start, task))
+        for fault in task.space.check(task.space.complete(start))
     ]
 
 
