@@ -6,6 +6,8 @@ import ast
 import keyword
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from trialwright.errors import ExpressionError, SpaceError
 from trialwright.expression import Scalar, names
 from trialwright.space import NAME, Choice, Float, Int, Ordinal, Parameter, Space
@@ -50,10 +52,16 @@ def read_space(fields: Fields, problems: Problems) -> Space | None:
     if len(problems.found) > before:
         return None
     try:
-        return Space(parameters, constraints)
+        space = Space(parameters, constraints)
     except SpaceError as error:
         problems.add(_whens(tree, str(error)) or tree.place, str(error))
         return None
+    try:
+        space.sample(np.random.default_rng(0))
+    except SpaceError as error:
+        problems.add(fields.keys["constraints"], f"constraints: {error}")
+        return None
+    return space
 
 
 def read_start(fields: Fields, space: Space | None) -> tuple[dict[str, Scalar], ...]:
