@@ -40,7 +40,7 @@ def call(function: Callable[..., Any], configuration: Mapping[str, Any], seed: i
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # some built-in and compiled functions have none to show
         return function(configuration, seed)
-    if "seed" in parameters and list(parameters)[0] != "seed":
+    if "seed" in parameters and next(iter(parameters)) != "seed":
         return function(configuration, seed=seed)
     positional = [
         p

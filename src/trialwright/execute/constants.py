@@ -17,8 +17,8 @@ import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
-Value = ast.expr
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     if not arguments or arguments[0].startswith("-"):
         _refuse(
-            "usage: python -m trialwright.execute.constants SCRIPT NAME=VALUE ... [-- ARGUMENTS]"
+            "error: usage: python -m trialwright.execute.constants SCRIPT NAME=VALUE ... [-- ARGUMENTS]"
         )
     script, *words = arguments
     cut = words.index("--") if "--" in words else len(words)
@@ -43,12 +43,12 @@ def main(arguments: Sequence[str]) -> None:
     try:
         replace(tree, dict(_settings(words[:cut])), script=script)
     except ValueError as error:
-        _refuse(str(error))
+        _refuse(f"error: {error}")
     run(tree, script=script, arguments=words[cut + 1 :])
 
 
 def replace(tree: ast.Module, settings: Mapping[str, str], *, script: str = "the script") -> None:
-    """Put other values into the constants of a parsed script, in place.
+    r"""Put other values into the constants of a parsed script, in place.
 
     Values are literals as text; what is no literal is a string. A constant that is assigned
     several times, say in two branches, changes wherever it is assigned a literal.
@@ -56,23 +56,18 @@ def replace(tree: ast.Module, settings: Mapping[str, str], *, script: str = "the
     Raises:
         ValueError: a name is not a constant of the script; the message has the nearest one.
 
-    >>> tree = ast.parse("LR = 1e-3\\nclass Config:\\n    act: str = 'relu'")
-    >>> replace(tree, {"LR": "0.1", "Config.act": "tanh"})
+    >>> tree = ast.parse("LR = 1e-3\nACT: str = 'relu'")
+    >>> replace(tree, {"LR": "0.1", "ACT": "tanh"})
     >>> print(ast.unparse(tree))
     LR = 0.1
-    class Config:
-        act: str = 'tanh'
+    ACT: str = 'tanh'
     """
     slots: dict[str, list[_Slot]] = {}
     for name, slot in _slots(tree.body, prefix=""):
         slots.setdefault(name, []).append(slot)
     for name, text in settings.items():
         if name not in slots:
-            close = difflib.get_close_matches(name, slots, n=1, cutoff=0.5)
-            nearest = f"; did you mean {close[0]}?" if close else ""
-            raise ValueError(
-                f"{script} has no constant {name}{nearest} It has {', '.join(slots) or 'none'}"
-            )
+            raise ValueError(f"{script} has no constant {name}{_nearest(name, slots)}")
         literal = [slot for slot in slots[name] if _literal(slot.value)] or slots[name][:1]
         for slot in literal:
             slot.put(_as_text(text, like=slot.value))
@@ -87,7 +82,8 @@ def run(tree: ast.Module, *, script: str, arguments: Sequence[str]) -> None:
     code = compile(tree, script, "exec", dont_inherit=True)
     sys.modules["__main__"] = module  # dataclasses, pickle and multiprocessing look there
     sys.argv[:] = [script, *arguments]
-    sys.path[0] = str(Path(script).resolve().parent)
+    # Python puts the working directory first for `-m`, unless it was told not to (-P).
+    sys.path[: 0 if sys.flags.safe_path else 1] = [str(Path(script).resolve().parent)]
     exec(code, module.__dict__)  # noqa: S102  # the user's own script, as `python script` runs it
 
 
@@ -157,6 +153,13 @@ def _default(statement: ast.Assign | ast.AnnAssign) -> _Slot:
     return _Slot(statement, "value")
 
 
+def _nearest(name: str, slots: Mapping[str, list[_Slot]]) -> str:
+    constants = [known for known, places in slots.items() if _literal(places[0].value)]
+    close = difflib.get_close_matches(name, constants, n=1, cutoff=0.5)
+    meant = f"; did you mean {close[0]}?" if close else "."
+    return f"{meant} Its constants are {', '.join(constants)}" if constants else "; it has none"
+
+
 def _literal(node: ast.expr) -> bool:
     try:
         ast.literal_eval(node)
@@ -187,8 +190,8 @@ def _settings(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield name, text
 
 
-def _refuse(message: str) -> None:
-    print(f"constants: error: {message}", file=sys.stderr)
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"constants: {message}\n")
     raise SystemExit(2)
 
 

@@ -154,6 +154,11 @@ SYMPTOMS: tuple[Symptom, ...] = (
         r"^.*: syntax error(?: near)?.*",
     ),
     *_symptom(
+        "missing_file",
+        "relative paths start at {workdir}; make the file, or correct its path",
+        r"^.*can't open (?:file )?'[^']+'.*",
+    ),
+    *_symptom(
         "bad_argument",
         _SPELLING,
         r"^.*?: error: (?:unrecognized arguments|argument \S+|the following arguments are required"
@@ -189,10 +194,9 @@ SYMPTOMS: tuple[Symptom, ...] = (
         "missing_file",
         "relative paths start at {workdir}; make the file, or correct its path",
         r"^(?:[\w.]+\.)?FileNotFoundError: .*",
-        r"^.*can't open file '(?P<path>[^']+)'.*",
         r"^(?:[\w.]+\.)?NotADirectoryError: .*",
-        r"^.*cannot open (?:compressed )?file '(?P<path>[^']+)'.*",
-        r"^.*unable to open file \(?(?:unable to open file: )?name = '(?P<path>[^']+)'.*",
+        r"^.*cannot open (?:compressed )?file '[^']+'.*",
+        r"^.*unable to open file \(?(?:unable to open file: )?name = '[^']+'.*",
         r"^.*is not a local folder and is not a valid model identifier.*",
         r"^.*: No such file or directory.*",
     ),
