@@ -342,22 +342,11 @@ def find_program(name: str, path: str) -> str:
 
 
 def start_error(message: dict[str, Any], error: OSError) -> str:
-    """Say why a command could not be started, and what to do."""
+    """Return the system's words for why a command could not be started, made unambiguous."""
     name = message["argv"][0]
-    workdir = message["workdir"]
-    if not os.path.isdir(workdir):  # noqa: PTH112
-        return f"the working directory {workdir} does not exist: create it, or correct it"
-    match error:
-        case FileNotFoundError() if "/" in name and os.path.exists(name):  # noqa: PTH110
-            return f"{name!r} can't be started: the interpreter that its #! line names is missing"
-        case FileNotFoundError():
-            place = f"in {workdir}" if "/" in name else "on the PATH"
-            return f"command not found: there is no {name!r} {place}; install it, or correct it"
-        case PermissionError():
-            return f"{name!r} may not be executed: chmod +x it, or run it through its interpreter"
-    if error.errno == errno.ENOEXEC:
-        return f"{name!r} is no program: put its interpreter first, such as python"
-    return f"{name!r} can't be started: {error.strerror or error}"
+    if error.errno == errno.ENOENT and "/" in name and os.path.exists(name):  # noqa: PTH110
+        return f"{error}: the file is there, but the interpreter in its #! line is not"
+    return str(error)
 
 
 def _offer_to_oom_killer(pid: int) -> None:
