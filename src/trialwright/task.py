@@ -32,6 +32,13 @@ PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(" + NAME.pattern + r")\}")
 Other single braces are text, so that JSON can stand in an argument.
 """
 
+SWITCH = re.compile(r"\{(?P<name>" + NAME.pattern + r")\?(?P<yes>.*?)(?::(?P<no>.*))?\}", re.DOTALL)
+"""An argument that depends on a parameter: `{nesterov?--nesterov}`, `{bias?--bias:--no-bias}`.
+
+The first part unless the value is false or None, or there is none; then the second. An empty part
+is no argument at all, so `{clip?--clip={clip}}` leaves an option out where it is None.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
@@ -243,8 +250,12 @@ def placeholders(text: str) -> tuple[str, ...]:
 
     >>> placeholders("--lr={learning_rate} {{literal}} {folder}")
     ('learning_rate', 'folder')
+    >>> placeholders("{nesterov?--nesterov}")
+    ('nesterov',)
     """
-    return tuple(found[1] for found in PLACEHOLDER.finditer(text) if found[1])
+    switch = SWITCH.fullmatch(text)
+    named = tuple(found[1] for found in PLACEHOLDER.finditer(text) if found[1])
+    return (switch["name"], *named) if switch else named
 
 
 def placeholder_problems(task: Task) -> tuple[str, ...]:
@@ -285,6 +296,9 @@ def _placeholder_problem(name: str, text: str, *, task: Task, place: str) -> str
     if name == "args" and (place != "command" or text != "{args}"):
         return f"{{args}} in {text!r} becomes several arguments: let it stand alone in the command"
     if name in RESERVED:
+        return None
+    switch = SWITCH.fullmatch(text)
+    if switch and switch["name"] == name:
         return None
     if task.space[name].when is not None and name not in task.space.given_defaults:
         return (

@@ -25,7 +25,14 @@ from trialwright.execute.runner import Order
 from trialwright.expression import Scalar
 from trialwright.records import RunKey
 from trialwright.space import Choice, Configuration, Ordinal
-from trialwright.task import PLACEHOLDER, MetricRoute, Task, placeholder_problems, placeholders
+from trialwright.task import (
+    PLACEHOLDER,
+    SWITCH,
+    MetricRoute,
+    Task,
+    placeholder_problems,
+    placeholders,
+)
 
 CALL = (sys.executable, "-P", "-m", "trialwright.execute.call")
 """The command that calls a Python function in a process of its own."""
@@ -194,6 +201,11 @@ def _command(
     for element in task.command:
         if element == "{args}":
             yield from _arguments(task.delivery.argument, configuration)
+        elif switch := SWITCH.fullmatch(element):
+            held = configuration.get(switch["name"])
+            chosen = switch["no" if held is None or held is False else "yes"]
+            if chosen:
+                yield _fill(chosen, words)
         elif task.workdir == "run":
             yield _in_folder(_fill(element, words), folder)
         else:
