@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
     """
     if not arguments or arguments[0].startswith("-"):
         _refuse(
-            "error: usage: python -m trialwright.execute.constants SCRIPT NAME=VALUE ... [-- ARGUMENTS]"
+            "error: usage: python -m trialwright.execute.constants SCRIPT NAME=VALUE... [-- ARGS]"
         )
     script, *words = arguments
     cut = words.index("--") if "--" in words else len(words)
