@@ -1,0 +1,141 @@
+"""A task written as a study file is read back the same."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.spaces import WORDS, spaces
+from trialwright.errors import SpaceError
+from trialwright.space import Float, Space
+from trialwright.studyfile import dump, parse
+from trialwright.task import (
+    Budget,
+    Delivery,
+    Environment,
+    Keep,
+    Limits,
+    MetricRoute,
+    Objective,
+    Prune,
+    RunnerPlan,
+    Seeds,
+    Task,
+)
+
+TEXTS = st.text(max_size=40).filter(lambda text: "\0" not in text)
+SECONDS = st.one_of(st.integers(1, 10**6).map(float), st.floats(1e-3, 1e6))
+TASKS = st.builds(
+    Task,
+    name=st.sampled_from(["t", "water-2", "2024", "null", "1e5"]),
+    objective=st.one_of(
+        st.builds(
+            Objective,
+            metric=st.sampled_from(["f1", "loss/val", "a: b", "#1", "no"]),
+            direction=st.sampled_from(["maximize", "minimize"]),
+            reduce=st.sampled_from(["last", "best"]),
+        ),
+        st.builds(Objective, metric=st.just("y"), reduce=st.just("mean_last"), window=st.just(3)),
+    ),
+    space=spaces(),
+    description=st.one_of(TEXTS, st.just("Two\nlines: of {text}\n"), WORDS),
+    command=st.lists(
+        st.sampled_from(["-c", "a b", "{config}", "{{x}}", "*", "1", "é", "", "null", '"', "a\tb"]),
+    ).map(lambda parts: ("python3", *parts)),
+    workdir=st.sampled_from(["task", "run"]),
+    delivery=st.builds(
+        Delivery,
+        format=st.sampled_from(["yaml", "json"]),
+        argument=st.sampled_from(["--{name}={value}", "{name} {value}"]),
+    ),
+    environment=st.builds(
+        Environment,
+        passed=st.sampled_from([(), ("API_KEY",)]),
+        set=st.dictionaries(st.sampled_from(["A", "B_1"]), TEXTS),
+    ),
+    metrics=st.builds(
+        MetricRoute,
+        patterns=st.sampled_from([(), (r"loss: (?P<loss>[\d.]+)", "(?P<f1>.*)")]),
+        file=st.sampled_from([None, "m.csv", "{folder}/m.jsonl"]),
+        rename=st.dictionaries(st.sampled_from(["a", "x y"]), st.sampled_from(["b", "1"])),
+    ),
+    limits=st.builds(
+        Limits,
+        run_s=st.none() | SECONDS,
+        memory_bytes=st.none() | st.integers(1, 2**50),
+        grace_s=st.just(0.0) | SECONDS,
+        log_bytes=st.integers(1, 2**40),
+    ),
+    budget=st.builds(
+        Budget, trials=st.none() | st.integers(1, 10**6), time_s=st.none() | SECONDS
+    ),
+    seeds=st.builds(Seeds, screen=st.integers(1, 9), study=st.integers(0, 2**70)),
+    prune=st.none() | st.builds(Prune, rule=st.sampled_from(["median", "asha"]),
+                                first=st.integers(1, 5), last=st.none() | st.integers(5, 9)),
+    keep=st.builds(Keep, files=st.sampled_from([(), ("*.pt", "a/**")]), trials=st.integers(0, 3)),
+    code=st.sampled_from([(), ("*.py",)]),
+    team=st.sampled_from([("expert",), ("tpe", "random")]),
+    runner=st.builds(RunnerPlan, workers=st.none() | st.integers(1, 64),
+                     gpus=st.none() | st.floats(0, 8)),
+    model=st.none() | st.just("xgboost"),
+    confidence=st.floats(0.5, 0.999),
+    grid=st.none() | st.integers(1, 1000),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(task=TASKS, data=st.data())
+def test_parse_reads_back_what_dump_wrote(task: Task, data: st.DataObject) -> None:
+    """Every field of every task survives, whatever its texts hold."""
+    import numpy as np
+
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    try:
+        drawn = task.space.sample(rng)
+    except SpaceError:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        whole = replace(task, folder=folder, start=(drawn,) if data.draw(st.booleans()) else ())
+        assert parse(dump(whole), path=Path(folder) / "other" / "x.yaml") == whole
+
+
+def test_a_dumped_file_reads_like_one_that_a_person_wrote() -> None:
+    """Units, plain words and block texts are used where they say exactly the same."""
+    task = Task(
+        name="t",
+        objective=Objective(metric="f1"),
+        description="One line\nand another\n",
+        space=Space((Float("lr", 1e-4, 0.1, log=True, default=0.01),)),
+        folder="/tmp",
+        command=("python", "train.py", "{config}"),
+        limits=Limits(run_s=5400.0, memory_bytes=4 * 2**30),
+        budget=Budget(time_s=7200.0),
+    )
+    assert dump(task).splitlines()[2:] == [
+        "description: |",
+        "  One line",
+        "  and another",
+        "folder: /tmp",
+        'command: [python, train.py, "{config}"]',
+        "space:",
+        "  lr: {float: [0.0001, 0.1], log: true, default: 0.01}",
+        "limits: {run: 90m, memory: 4GiB}",
+        "budget: {time: 2h}",
+        "team: [expert]",
+    ]
+
+
+def test_a_task_with_a_function_says_so() -> None:
+    """There is no command to write, so the text tells a person where the function goes."""
+    task = Task(
+        name="t",
+        objective=Objective(metric="y"),
+        space=Space((Float("x", 0, 1),)),
+        function=lambda configuration, seed: 1.0,
+    )
+    assert dump(task).startswith("# Runs a Python function: pass it as Task(function=...).")
+    assert "command:" not in dump(task)
