@@ -5,7 +5,10 @@ It knows Optuna; `pruning` knows the rest. Trials are dealt to brackets of diffe
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from optuna.pruners import HyperbandPruner
 from optuna.samplers import RandomSampler
@@ -24,8 +27,8 @@ class Hyperband:
 
     def __init__(self, prune: Prune) -> None:
         storage = InMemoryStorage()
-        storage.create_new_study([StudyDirection.MAXIMIZE], NAME)
-        # Not `create_study`, which writes to the log of whoever imports us.
+        with _quiet():
+            storage.create_new_study([StudyDirection.MAXIMIZE], NAME)
         self._study = Study(
             NAME,
             storage,
@@ -59,3 +62,15 @@ class Hyperband:
             self._study.tell(trial, score)
         else:
             self._study.tell(trial, state=TrialState.FAIL)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from announcing the study on the standard error of whoever imports us."""
+    log = logging.getLogger(InMemoryStorage.__module__)
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

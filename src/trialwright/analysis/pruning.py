@@ -1,21 +1,21 @@
 """Early stopping: which running trial has fallen so far behind that its time is better spent.
 
-Rules see only numbers: the objective's metric at a step, per trial. They are told of every report in
-turn, and can be rebuilt after a resume by telling them again. A NaN counts as worse than any number.
+Rules see only numbers: the objective's metric at a step, per trial. They are told of every report
+in turn, and can be rebuilt after a resume by telling them again. A NaN counts as the worst number.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from trialwright.task import Objective, Prune
 
-POINTS = 200
-"""Points of a finished trial that the median rule keeps: as many as its recorded curve has."""
+STEP_CELL = 0.05
+"""Width on a log scale of what the median rule takes for one step."""
 
 
 class Pruner:
@@ -116,38 +116,61 @@ class _Asha:
 
 @dataclass(slots=True)
 class _Median:
-    """Golovin et al., Google Vizier (KDD 2017), section 3.2.2, with the best so far on both sides.
+    """The median rule of Golovin et al., Google Vizier (KDD 2017), section 3.2.2.
 
-    A trial stops if its best so far is worse than the median, over completed trials, of their best
-    by the same step. A step at which fewer than `warmup` trials reported is judged by the nearest
-    one before it at which so many did; that is in the running trial's favour.
+    A trial stops if its best so far is worse than the median of the earlier trials' best by then.
+    Other than there, earlier trials that were stopped count too, with the best that they had: else
+    only ever better trials would set the bar, and nine in ten would stop instead of half.
+
+    Steps are judged in cells `STEP_CELL` wide on a log scale: whole steps up to twenty each have
+    their own.
     """
 
     prune: Prune
-    running: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
-    """Per running trial, (step, best so far)."""
-    at: dict[float, list[float]] = field(default_factory=dict)
-    """Per step, the completed trials' best by then, ascending."""
-    judging: list[float] = field(default_factory=list)
-    """The steps at which enough trials reported, ascending."""
+    running: dict[int, list[tuple[int, float]]] = field(default_factory=dict)
+    """Per running trial: each cell that it came to, and its best by then."""
+    best: dict[int, float] = field(default_factory=dict)
+    cells: dict[int, list[float]] = field(default_factory=dict)
+    """Per cell, the ended trials' best by then, ascending."""
+    judging: list[int] = field(default_factory=list)
+    """The cells that enough trials have passed, ascending."""
+    ended: list[tuple[int, float]] = field(default_factory=list)
+    """Per ended trial: its last cell, and its best."""
 
     def report(self, trial: int, step: float, score: float) -> bool:
-        points = self.running.setdefault(trial, [])
-        best = max(score, points[-1][1]) if points else score
-        points.append((step, best))
-        index = bisect_right(self.judging, step)
-        return index > 0 and best < _median(self.at[self.judging[index - 1]])
+        best = self.best[trial] = max(score, self.best.get(trial, -math.inf))
+        passed = self.running.setdefault(trial, [])
+        first = max(self.prune.first, 1)
+        cell = math.floor(math.log(step / first) / STEP_CELL + 1e-9) if step >= first else -1
+        if cell < 0 or (passed and passed[-1][0] >= cell):
+            return False
+        passed.append((cell, best))
+        # A cell that few have come to is judged by the one before: in the running trial's favour.
+        index = bisect_right(self.judging, cell)
+        return index > 0 and best < _median(self.cells[self.judging[index - 1]])
 
-    def finish(self, trial: int, *, completed: bool) -> None:
-        points = self.running.pop(trial, [])
-        if not completed:
+    def finish(self, trial: int, *, completed: bool) -> None:  # noqa: ARG002
+        passed = self.running.pop(trial, [])
+        best = self.best.pop(trial, -math.inf)
+        if not passed:
             return
-        # A script that starts again from step 1 reports a step twice: its later best stands.
-        for step, best in dict(_thinned(points)).items():
-            scores = self.at.setdefault(step, [])
-            insort(scores, best)
-            if len(scores) == max(self.prune.warmup, 1):
-                insort(self.judging, step)
+        last = passed[-1][0]
+        for cell, score in passed:
+            if cell not in self.cells:
+                self.cells[cell] = sorted(score for end, score in self.ended if end < cell)
+            self._enter(cell, score)
+        for cell in self.cells:
+            if cell > last:
+                self._enter(cell, best)
+        self.ended.append((last, best))
+
+    def _enter(self, cell: int, score: float) -> None:
+        scores = self.cells[cell]
+        insort(scores, score)
+        if len(scores) >= max(self.prune.warmup, 1):
+            at = bisect_left(self.judging, cell)
+            if at == len(self.judging) or self.judging[at] != cell:
+                self.judging.insert(at, cell)
 
 
 def _median(scores: Sequence[float]) -> float:
@@ -156,10 +179,3 @@ def _median(scores: Sequence[float]) -> float:
         return scores[half]
     low, high = scores[half - 1], scores[half]
     return high if low == -math.inf else (low + high) / 2
-
-
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most `POINTS` of the points, evenly, the last among them."""
-    if len(points) <= POINTS:
-        return points
-    return [points[(index + 1) * len(points) // POINTS - 1] for index in range(POINTS)]
