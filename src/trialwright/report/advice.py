@@ -173,7 +173,7 @@ def _length(best: Trial, history: History) -> Iterator[Advice]:
     if diagnosis is None:
         return
     names = [name for name in history.space.names if _LENGTH.search(name)]
-    knob = f" (`{names[0]}`)" if names else ""
+    knob = f" ({names[0]})" if names else ""
     last = diagnosis.numbers.get("last_step")
     at = "" if last is None else f" at its last step, {last:g}"
     if "still_improving" in diagnosis.findings:
@@ -192,7 +192,7 @@ def _avoid(groups: Sequence[FailureGroup]) -> Iterator[Advice]:
             kept = _negated(group.common.condition)
             yield Advice(
                 sentence=f"Spare the failures ({group.cause.replace('_', ' ')}) with the constraint"
-                f" `{kept}`, or lift the limit that they ran into."
+                f' "{kept}", or lift the limit that they ran into.'
             )
         elif group.cause not in _OF_CONFIGURATION and group.remedy:
             yield Advice(sentence=f"Trial {group.trials[-1]} failed: {group.remedy}")

@@ -100,7 +100,7 @@ def _group(
         cause=cause,
         trials=tuple(trial.number for trial in trials),
         sentence=f"{noun} {listed} {_SAID[cause]}." + (f" {common.sentence}" if common else ""),
-        remedy=words.line(latest.detail, most=400),
+        remedy=words.sentence(latest.detail, most=400),
         log_tail=words.plain(latest.log_tail, most=4000),
         common=common,
     )

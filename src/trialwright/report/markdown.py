@@ -1,4 +1,4 @@
-"""The report as Markdown, for a pull request, a notebook or a terminal: the analysis without figures.
+"""The report as Markdown, for a pull request or a notebook: the analysis without figures.
 
 Text from outside is escaped, so that it neither formats nor becomes HTML where the file is shown.
 """

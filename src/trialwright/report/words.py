@@ -52,6 +52,17 @@ def line(text: str, *, most: int | None = None) -> str:
     return plain(" ".join(plain(text).split()), most=most)
 
 
+def sentence(text: str, *, most: int | None = None) -> str:
+    """Return text as a sentence on one line: with a capital, and a full stop at its end.
+
+    >>> sentence("the loss is NaN: lower the rate")
+    'The loss is NaN: lower the rate.'
+    """
+    said = line(text, most=most)
+    end = "" if not said or said.endswith((".", "!", "?", _MORE)) else "."
+    return said[:1].upper() + said[1:] + end
+
+
 def value(scalar: Scalar) -> str:
     """Write a parameter's value: four significant digits, names as they are.
 
