@@ -1,0 +1,234 @@
+"""Runs that take no time: a Python function answers for the script, on a clock of its own.
+
+For benchmarks of proposers and for property tests of the study: the same seams as a real runner, no
+processes. Functions run in this process, so a crash of the interpreter is everybody's.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Literal, Self, SupportsFloat
+
+from trialwright.errors import RunnerError
+from trialwright.execute.failures import Ending
+from trialwright.execute.metrics import Collector
+from trialwright.execute.observe import observe
+from trialwright.execute.runner import Finished, Inbox, Order, Reported
+from trialwright.records import Observation
+from trialwright.space import Configuration
+from trialwright.task import MetricRoute
+
+Result = float | Mapping[str, float] | Iterable[tuple[float, Mapping[str, float]]]
+"""The objective; or metrics; or (step, metrics) in turn, perhaps yielded one by one."""
+
+Stop = Literal["pruned", "cancelled"]
+
+Point = tuple[float | None, Mapping[str, float]]
+
+PATIENCE_S = 0.002
+"""Real seconds after a point, and after an end, in which the study may stop a run or start one."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run between two of its points."""
+
+    order: Order
+    inbox: Inbox
+    points: Iterator[Point]
+    step_s: float
+    """Virtual seconds from one point to the next."""
+    began_s: float
+    collector: Collector
+    coming: Point | None = None
+    """The point that is being worked on."""
+    asked: threading.Event = field(default_factory=threading.Event)
+    stopped: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedHandle:
+    """A run that was started."""
+
+    _run: _Run
+
+    def stop(self, outcome: Stop) -> None:
+        """Ask the run to end; its `Finished` follows. Harmless if it has ended."""
+        self._run.stopped = self._run.stopped or outcome
+        self._run.asked.set()
+
+
+class SimulatedRunner:
+    """Executes orders by calling `function(configuration, seed)`, `slots` at a time.
+
+    A step, or a run without steps, takes `seconds(configuration)` virtual seconds; limits of time
+    count them. An exception is a failed run.
+
+    >>> import queue
+    >>> runner = SimulatedRunner(lambda configuration, seed: -configuration["x"] ** 2, slots=2)
+    >>> runner.slots
+    2
+    >>> runner.close()
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Configuration, int], Result],
+        *,
+        slots: int = 1,
+        seconds: Callable[[Configuration], float] = lambda configuration: 1.0,  # noqa: ARG005
+    ) -> None:
+        if slots < 1:
+            raise RunnerError(f"{slots} slots can't run anything: give at least 1")
+        self._function = function
+        self._slots = slots
+        self._seconds = seconds
+        self._clock_s = 0.0
+        self._due: list[tuple[float, int, _Run]] = []
+        self._count = 0
+        self._going = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def slots(self) -> int:
+        """How many runs can go on at a time."""
+        return self._slots
+
+    @property
+    def clock_s(self) -> float:
+        """Virtual seconds that have passed."""
+        return self._clock_s
+
+    def start(self, order: Order, inbox: Inbox) -> SimulatedHandle:
+        """Start a run.
+
+        Raises:
+            RunnerError: all slots are taken, or the runner is closed.
+        """
+        with self._changed:
+            if self._closing:
+                raise RunnerError("the runner is closed: make a new one")
+            if self._going >= self._slots:
+                raise RunnerError(f"all {self._slots} slots are taken: wait for a run to end")
+            self._going += 1
+            run = _Run(
+                order=order,
+                inbox=inbox,
+                points=_points(self._function, order),
+                step_s=max(float(self._seconds(order.configuration)), 0.0),
+                began_s=self._clock_s,
+                collector=Collector(MetricRoute(), workdir=order.workdir),
+            )
+            self._plan(run, after_s=0.0)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="simulated", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        return SimulatedHandle(run)
+
+    def recover(self, order: Order) -> Observation | None:  # noqa: ARG002
+        """Nothing of a simulated run survives its process."""
+        return None
+
+    def close(self) -> None:
+        """Cancel what still runs."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    # -- on the runner's thread
+
+    def _serve(self) -> None:
+        """Bring every run to its next point, in the order of virtual time."""
+        while (run := self._next()) is not None:
+            if run.stopped or self._closing:
+                self._finish(run, Ending(exit_status=None, stopped=run.stopped or "cancelled"))
+            elif run.coming is None:
+                self._work(run)
+            else:
+                self._report(run, run.coming)
+
+    def _next(self) -> _Run | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._due or self._closing)
+            if not self._due:
+                return None
+            at, _, run = heapq.heappop(self._due)
+            self._clock_s = max(self._clock_s, at)
+            return run
+
+    def _plan(self, run: _Run, *, after_s: float) -> None:
+        with self._changed:
+            self._count += 1
+            heapq.heappush(self._due, (self._clock_s + after_s, self._count, run))
+
+    def _work(self, run: _Run) -> None:
+        """Compute a run's next point, which is there a step later; or find that it is over."""
+        try:
+            run.coming = next(run.points, None)
+        except (Exception, SystemExit):  # noqa: BLE001  # around one run
+            tail = traceback.format_exc()
+            self._finish(run, Ending(exit_status=1), tail=tail)
+            return
+        limit = run.order.limits.run_s
+        left_s = math.inf if limit is None else run.began_s + limit - self._clock_s
+        if run.coming is None:
+            self._finish(run, Ending(exit_status=0))
+        elif run.step_s > left_s:
+            self._clock_s += max(left_s, 0.0)
+            self._finish(run, Ending(exit_status=137, breach="timed_out"))
+        else:
+            self._plan(run, after_s=run.step_s)
+
+    def _report(self, run: _Run, point: Point) -> None:
+        step, metrics = point
+        run.coming = None
+        fresh = run.collector.add(metrics, step=step)
+        for at, values in fresh:
+            run.inbox(Reported(run.order.run, at, values))
+        if step is not None:
+            run.asked.wait(PATIENCE_S)
+        self._plan(run, after_s=0.0)
+
+    def _finish(self, run: _Run, ending: Ending, *, tail: str = "") -> None:
+        ending = replace(ending, seconds=self._clock_s - run.began_s)
+        observation = observe(run.order, run.collector, ending, tail)
+        with self._changed:
+            self._going -= 1
+            going = self._going
+        run.inbox(Finished(observation))
+        with self._changed:
+            # What takes the slot should begin now by the virtual clock, not after other runs.
+            self._changed.wait_for(lambda: self._going > going or self._closing, PATIENCE_S)
+
+
+def _points(function: Callable[[Configuration, int], Result], order: Order) -> Iterator[Point]:
+    result = function(order.configuration, order.seed)
+    if isinstance(result, Mapping):
+        yield None, result
+    elif isinstance(result, SupportsFloat):
+        yield None, {order.objective.metric: float(result)}
+    else:
+        for step, metrics in result:
+            yield float(step), {name: float(value) for name, value in metrics.items()}
