@@ -51,7 +51,7 @@ def train(settings: Settings, *, seed: int, out: Path) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     data, optimizer, plan = settings["data"], settings["optimizer"], settings["train"]
-    train_x, train_y = waves(1500, **data, seed=1)
+    train_x, train_y = waves(1000, **data, seed=1)
     val_x, val_y = waves(500, **data, seed=2)
     model = Forecaster(**settings["model"])
     adam = torch.optim.AdamW(

@@ -96,7 +96,7 @@ def diagnose(observation: Observation, objective: Objective) -> Diagnosis:
 
     >>> from trialwright.records import Curve, RunKey
     >>> run = Observation(run=RunKey(0, 0, 0), outcome="done", value=0.5, curve=Curve(
-    ...     (1, 2, 3, 4, 5, 6, 7, 8), {"acc": (.1, .2, .3, .4, .5, .6, .7, .8)}))
+    ...     steps=(1, 2, 3, 4, 5, 6, 7, 8), series={"acc": (.1, .2, .3, .4, .5, .6, .7, .8)}))
     >>> diagnose(run, Objective(metric="acc")).findings
     ('still_improving',)
     """

@@ -48,12 +48,13 @@ _REDUCE = re.compile(r"mean_last_([1-9]\d{0,5})")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-def load(path: Path) -> Task:
+def load(path: Path | str) -> Task:
     """Read a study file.
 
     Raises:
         StudyFileError: with every problem, each as `file:line:column: what, and what to do`.
     """
+    path = Path(path)
     return parse(_text(path), path=path)
 
 
