@@ -128,7 +128,7 @@ def _expected(history: History) -> tuple[Interval | None, Hypothesis | None]:
     if best is None:
         return interval, None
     claim = (
-        f"A random draw beats the best of {count} random trials once in {count + 1} times, so it"
-        f" does not beat trial {best.number}."
+        f"A random draw beats the best of the {count} before it once in {count + 1} times: this one"
+        f" stays behind trial {best.number}."
     )
     return interval, Hypothesis(claim=claim, expects="worse", against=best.number)

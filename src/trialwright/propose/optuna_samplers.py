@@ -220,7 +220,7 @@ def _proposals(
             by=source.name,
             rationale=_rationale(source, lost=lost),
             predicted=interval,
-            hypothesis=_claim(best) if source.modelled and not lost else None,
+            hypothesis=_claim(task, best, interval) if source.modelled and not lost else None,
         )
         for configuration, lost, interval in zip(drawn, by_chance, intervals, strict=False)
     ]
@@ -247,10 +247,17 @@ def _rationale(source: _Source, *, lost: bool) -> str:
     return f"{source.words} Its {source.tries} draws were repeats or broke a constraint: so chance."
 
 
-def _claim(best: Trial | None) -> Hypothesis | None:
+def _claim(task: Task, best: Trial | None, interval: Interval | None) -> Hypothesis | None:
+    """Better than the best, unless our surrogate doubts that even at its most hopeful."""
     if best is None or best.value is None:
         return None
-    claim = f"The model expects more here than the {best.value:.4g} of trial {best.number}."
+    value, objective = f"the {best.value:.4g} of trial {best.number}", task.objective
+    if interval is not None:
+        hoped = interval.high if objective.sign > 0 else interval.low
+        if not objective.better(hoped, best.value):
+            claim = f"This explores, and stays behind {value}."
+            return Hypothesis(claim=claim, expects="worse", against=best.number)
+    claim = f"This improves on {value}."
     return Hypothesis(claim=claim, expects="better", against=best.number)
 
 

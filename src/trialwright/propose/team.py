@@ -119,7 +119,7 @@ def standings(names: Sequence[str], history: History) -> list[Standing]:
             prior=prior[name],
             credit=credit[name],
             trials=records[name].trials,
-            sentence=_sentence(name, prior[name], factor[name], record=records[name]),
+            sentence=_sentence(name, prior[name], credit, record=records[name]),
         )
         for name in names
     ]
@@ -351,8 +351,12 @@ def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
     return {name: weight / total for name, weight in weights.items()}
 
 
-def _sentence(name: str, prior: float, factor: float, *, record: _Record) -> str:
+def _sentence(name: str, prior: float, credit: Mapping[str, float], *, record: _Record) -> str:
     stem = f"{name} would have {prior:.0%} of the next trials by experience"
-    if not record.weight:
+    average = math.fsum(credit.values()) / len(credit)
+    if not record.trials:
         return f"{stem}, and has no results of its own yet."
-    return f"{stem}; its last {record.trials} trials brought {factor:.1f} times the average gain."
+    if not average:
+        return f"{stem}; nobody has improved on the best lately."
+    times = credit[name] / average
+    return f"{stem}; its last {record.trials} trials brought {times:.1f} times the average gain."
