@@ -1,0 +1,272 @@
+"""The command line: each command in a few lines, the work elsewhere.
+
+Imports here are light, so that `--help` answers at once; what a command needs it imports itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trialwright.errors import TrialwrightError
+
+app = typer.Typer(
+    name="trialwright",
+    help="Tunes a training script: proposes with reasons, runs, judges, explains.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+StudyOption = Annotated[
+    Path | None,
+    typer.Option("--study", help="The study: its file, or its folder of results.", metavar="PATH"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Print plain lines, also on a terminal.")]
+Number = Annotated[int, typer.Argument(help="The trial's number.", metavar="N")]
+Later = Annotated[
+    bool, typer.Option("--later", help="Only note it; the next `run` does it.", show_default=False)
+]
+
+
+class Form(StrEnum):
+    """Ways to print a configuration."""
+
+    args = "args"
+    dict = "dict"  # the word for it
+    yaml = "yaml"
+    json = "json"
+
+
+def _version(value: bool) -> None:
+    if value:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Tunes a training script: proposes with reasons, runs, judges, explains."""
+
+
+@app.command()
+def init(
+    script: Annotated[Path, typer.Argument(help="The training script.", metavar="SCRIPT")],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="Behind `--`: what the script is always given.", metavar="[-- ARGS]"),
+    ] = None,
+    *,
+    metric: Annotated[str | None, typer.Option(help="The metric to tune for.")] = None,
+    goal: Annotated[str | None, typer.Option(help="Such as 'maximize val_f1'.")] = None,
+    output: Annotated[Path, typer.Option(help="The study file to write.")] = Path("study.yaml"),
+    trials: Annotated[int, typer.Option(help="The budget to write.", min=1)] = 10,
+    limit: Annotated[str, typer.Option(help="Time limit of the dry run.")] = "10m",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--no-dry-run", help="Run the script once, to prove it.")
+    ] = True,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the study file.")] = False,
+) -> None:
+    """Read a training script and write a study file for it."""
+    from trialwright.app.init.command import Wishes, init_study
+
+    wishes = Wishes(
+        script=script,
+        arguments=tuple(arguments or ()),
+        metric=metric,
+        goal=goal,
+        output=output,
+        trials=trials,
+        limit=limit,
+        dry_run=dry_run,
+        force=force,
+    )
+    raise typer.Exit(init_study(wishes))
+
+
+@app.command()
+def run(
+    study: Annotated[
+        Path | None,
+        typer.Argument(help="The study file; else ./study.yaml.", metavar="[STUDY]"),
+    ] = None,
+    *,
+    folder: Annotated[
+        Path | None, typer.Option(help="For the results; else runs/NAME beside the file.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials in all.", min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="The study's own seed.", min=0)] = None,
+    plain: Plain = False,
+    json: Json = False,
+) -> None:
+    """Run a study, or resume it. Ctrl-C once finishes the running trials, twice stops them."""
+    from trialwright.app.place import to_run
+    from trialwright.app.running import Changes, Output, opened
+    from trialwright.app.running import run as run_study
+
+    changes = Changes(trials=trials, workers=workers, seed=seed)
+    raise typer.Exit(run_study(opened(to_run(study, folder), changes), Output(plain, json)))
+
+
+@app.command()
+def status(*, study: StudyOption = None, json: Json = False) -> None:
+    """Show where a study stands, also while it runs."""
+    from trialwright.app import showing
+
+    showing.status(study, json=json)
+
+
+@app.command()
+def show(number: Number, *, study: StudyOption = None, json: Json = False) -> None:
+    """Show a trial: what was proposed and why, what came out, what was decided."""
+    from trialwright.app import showing
+
+    showing.show(study, number, json=json)
+
+
+@app.command()
+def log(
+    number: Number,
+    *,
+    study: StudyOption = None,
+    seed: Annotated[int, typer.Option(help="Which seed of the trial, from 0.", min=0)] = 0,
+    attempt: Annotated[
+        int | None, typer.Option(help="Which attempt, from 0; else the latest.", min=0)
+    ] = None,
+    tail: Annotated[int | None, typer.Option(help="Only the last lines.", min=0)] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on while the run goes on.")
+    ] = False,
+) -> None:
+    """Print the output of a trial's run."""
+    from trialwright.app.logs import print_log
+    from trialwright.app.place import to_read
+
+    folder = to_read(study).folder
+    print_log(folder, number, seed=seed, attempt=attempt, tail=tail, ongoing=follow)
+
+
+@app.command()
+def best(
+    *,
+    study: StudyOption = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the configuration to a .yaml or .json file.")
+    ] = None,
+    form: Annotated[
+        Form | None, typer.Option("--as", help="Print only the configuration, in this form.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the best trial and why it is; export its configuration."""
+    from trialwright.app import showing
+
+    showing.best(study, target=export, form=form.value if form else None, json=json)
+
+
+@app.command()
+def rerun(
+    number: Number,
+    *,
+    study: StudyOption = None,
+    later: Later = False,
+    plain: Plain = False,
+    json: Json = False,
+) -> None:
+    """Run a trial once more, under its first seed, then go on with the study."""
+    from trialwright.app.requests import ask_rerun
+
+    raise typer.Exit(ask_rerun(study, number, later=later, plain=plain, json=json))
+
+
+@app.command()
+def replicate(
+    number: Number,
+    *,
+    seeds: Annotated[int, typer.Option(help="How many more seeds.", min=1)],
+    study: StudyOption = None,
+    later: Later = False,
+    plain: Plain = False,
+    json: Json = False,
+) -> None:
+    """Run a trial under more seeds, then go on with the study."""
+    from trialwright.app.requests import ask_replicate
+
+    status = ask_replicate(study, number, seeds=seeds, later=later, plain=plain, json=json)
+    raise typer.Exit(status)
+
+
+@app.command()
+def report(*, study: StudyOption = None, json: Json = False) -> None:
+    """Write report.html and report.md: figures, the analysis, every trial with its reasons."""
+    from trialwright.app import showing
+
+    showing.report(study, json=json)
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(help="A new folder for the example.", metavar="[FOLDER]")
+    ] = Path("trialwright-demo"),
+    *,
+    plain: Plain = False,
+    json: Json = False,
+) -> None:
+    """Tune the digits example that ships with the package: ten trials, under two minutes."""
+    from trialwright.app.demo import laid_out, own_python
+    from trialwright.app.running import Output, opened
+    from trialwright.app.running import run as run_study
+
+    with own_python():
+        raise typer.Exit(run_study(opened(laid_out(folder)), Output(plain, json)))
+
+
+@app.command("version")
+def version() -> None:
+    """Print the version."""
+    from trialwright import __version__
+
+    typer.echo(f"trialwright {__version__}")
+
+
+def main() -> None:
+    """Run the command line: one clear message and status 2 for what the user can mend."""
+    try:
+        app()
+    except TrialwrightError as error:
+        if os.environ.get("TRIALWRIGHT_DEBUG"):
+            raise
+        _complain(f"trialwright: {error}")
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has gone: say nothing, and let the interpreter's own flush go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+
+
+def _complain(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""`trialwright log`: the output of one run, as it is on disk, or as it grows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from trialwright.app.place import running
+from trialwright.errors import StudyError
+from trialwright.execute.order import run_folder
+from trialwright.history import History, Run, Trial
+from trialwright.study import read
+
+LOOK_S = 0.2
+CHUNK = 1 << 16
+
+
+def trial_of(history: History, number: int) -> Trial:
+    """Return a trial.
+
+    Raises:
+        StudyError: there is none of this number.
+    """
+    if not 0 <= number < len(history.trials):
+        last = len(history.trials) - 1
+        there = f"there are trials 0 to {last}" if history.trials else "there are none yet"
+        raise StudyError(f"there is no trial {number}: {there}")
+    return history.trials[number]
+
+
+def run_of(trial: Trial, seed: int, attempt: int | None) -> Run:
+    """Return the run of a seed index; without an attempt, the latest.
+
+    Raises:
+        StudyError: there is none.
+    """
+    runs = [run for run in trial.runs if run.key.seed == seed]
+    if attempt is not None:
+        runs = [run for run in runs if run.key.attempt == attempt]
+    if not runs:
+        there = ", ".join(f"{run.key.seed}.{run.key.attempt}" for run in trial.runs)
+        which = f"{seed}.{attempt}" if attempt is not None else f"{seed}"
+        raise StudyError(
+            f"trial {trial.number} has no run {which}; its runs, as seed.attempt:"
+            f" {there or 'none yet'}"
+        )
+    return runs[-1]
+
+
+def log_path(folder: Path, run: Run) -> Path:
+    """Return the file that holds a run's output.
+
+    Raises:
+        StudyError: it is not there.
+    """
+    path = run_folder(folder, run.key) / "stdout.log"
+    if not path.is_file():
+        raise StudyError(f"there is no log {path}: the run has not started, or it was removed")
+    return path
+
+
+def show(path: Path, *, tail: int | None, out: BinaryIO) -> int:
+    """Write a log, or its last lines, to `out`; return the offset reached."""
+    with path.open("rb") as log:
+        log.seek(_tail_offset(log, tail) if tail is not None else 0)
+        while chunk := log.read(CHUNK):
+            out.write(chunk)
+        out.flush()
+        return log.tell()
+
+
+def follow(path: Path, offset: int, *, going: Callable[[], bool], out: BinaryIO) -> None:
+    """Write what a log grows by, until `going` says that nothing more can come."""
+    with path.open("rb") as log:
+        while True:
+            # Asked before the read, so that the last lines are not missed.
+            more = going()
+            if os.fstat(log.fileno()).st_size < offset:
+                offset = 0  # the log was cut to its bound
+            log.seek(offset)
+            while chunk := log.read(CHUNK):
+                out.write(chunk)
+            offset = log.tell()
+            out.flush()
+            if not more:
+                return
+            time.sleep(LOOK_S)
+
+
+def print_log(
+    folder: Path, number: int, *, seed: int, attempt: int | None, tail: int | None, ongoing: bool
+) -> None:
+    """Print a run's log to standard output; `ongoing`: go on while it grows."""
+    run = run_of(trial_of(read(folder), number), seed, attempt)
+    path = log_path(folder, run)
+    out = sys.stdout.buffer
+    offset = show(path, tail=tail, out=out)
+    if ongoing:
+        follow(path, offset, going=lambda: _going(folder, run), out=out)
+
+
+def _going(folder: Path, run: Run) -> bool:
+    return running(folder) and read(folder).run(run.key).observation is None
+
+
+def _tail_offset(log: BinaryIO, lines: int) -> int:
+    """The offset at which the last `lines` lines begin."""
+    log.seek(0, os.SEEK_END)
+    at = end = log.tell()
+    if lines <= 0:
+        return end
+    found = 0
+    while at > 0:
+        size = min(CHUNK, at)
+        at -= size
+        log.seek(at)
+        chunk = log.read(size)
+        position = len(chunk)
+        while (position := chunk.rfind(b"\n", 0, position)) >= 0:
+            if at + position == end - 1:
+                continue  # the end of the last line
+            found += 1
+            if found == lines:
+                return at + position + 1
+    return 0

@@ -1,0 +1,54 @@
+"""`rerun` and `replicate`: note a request in the ledger, and have it served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from trialwright.app.place import running, to_read
+from trialwright.app.running import DONE, Output, opened, run
+from trialwright.study import Study
+
+
+def ask_rerun(study: Path | None, number: int, *, later: bool, plain: bool, json: bool) -> int:
+    """Ask for trial `number` to be run once more; return the exit status.
+
+    Raises:
+        TrialwrightError: there is no such study or trial.
+    """
+    return _ask(study, lambda s: s.rerun(number), later=later, output=Output(plain, json))
+
+
+def ask_replicate(
+    study: Path | None, number: int, *, seeds: int, later: bool, plain: bool, json: bool
+) -> int:
+    """Ask for more seeds of trial `number`; return the exit status.
+
+    Raises:
+        TrialwrightError: there is no such study or trial.
+    """
+    return _ask(
+        study, lambda s: s.replicate(number, seeds), later=later, output=Output(plain, json)
+    )
+
+
+def _ask(
+    study: Path | None, request: Callable[[Study], None], *, later: bool, output: Output
+) -> int:
+    place = to_read(study)
+    opened_study = opened(place)
+    request(opened_study)
+    if running(place.folder):
+        _note("noted: the process that is running the study will do it", output)
+        return DONE
+    if later:
+        _note("noted: the next `trialwright run` will do it", output)
+        return DONE
+    return run(opened_study, output)
+
+
+def _note(text: str, output: Output) -> None:
+    if not output.json:
+        typer.echo(text)

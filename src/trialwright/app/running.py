@@ -1,0 +1,119 @@
+"""Run a study from the command line: overrides, signals, the watcher, the reports at the end."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from trialwright.app.interrupt import interrupts
+from trialwright.app.live import JsonWatcher, LiveWatcher, PlainWatcher, Watcher
+from trialwright.app.place import Place, made
+from trialwright.errors import TrialwrightError
+from trialwright.history import History
+from trialwright.report import terminal, write
+from trialwright.study import Study
+from trialwright.studyfile import load
+from trialwright.task import Task
+
+DONE, HOPELESS, BROKEN = 0, 1, 2
+"""Exit statuses: ended by plan or by request; all runs fail the same way; bad input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What the command line sets instead of the study file."""
+
+    trials: int | None = None
+    workers: int | None = None
+    seed: int | None = None
+
+    def applied(self, task: Task) -> Task:
+        """Return the task with the changes."""
+        if self.trials is not None:
+            task = replace(task, budget=replace(task.budget, trials=self.trials))
+        if self.workers is not None:
+            task = replace(task, runner=replace(task.runner, workers=self.workers))
+        if self.seed is not None:
+            task = replace(task, seeds=replace(task.seeds, study=self.seed))
+        return task
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How to show what happens: `live` on a terminal, else `plain`, or `json`."""
+
+    plain: bool
+    json: bool
+
+    def watcher(self, folder: Path) -> Watcher:
+        """Return what watches the study."""
+        if self.json:
+            return JsonWatcher(folder)
+        console = Console()
+        if self.plain or not console.is_terminal:
+            return PlainWatcher()
+        return LiveWatcher(console)
+
+
+def opened(place: Place, changes: Changes = Changes()) -> Study:
+    """Open the study at a place.
+
+    Raises:
+        TrialwrightError: its file can't be used, or the study can't be run here.
+    """
+    return Study(changes.applied(load(place.file)), place.folder)
+
+
+def run(study: Study, output: Output) -> int:
+    """Run a study to its end, write its reports, and return the exit status.
+
+    Raises:
+        TrialwrightError: it can't be run.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(made(study.folder))
+        watcher = stack.enter_context(output.watcher(study.folder))
+        stack.enter_context(interrupts(study, watcher.say))
+        history = study.run(watcher)
+    report = _reported(history, study.folder)
+    _conclude(history, report, watcher)
+    return HOPELESS if history.closed and history.closed.reason == "failed" else DONE
+
+
+def _reported(history: History, folder: Path) -> Path | None:
+    """Write the reports; a study without a result still has its ledger."""
+    if not history.trials:
+        return None
+    try:
+        return write.write(history, folder)
+    except (TrialwrightError, OSError) as error:
+        typer.echo(f"the report can't be written: {error}", err=True)
+        return None
+
+
+def _conclude(history: History, report: Path | None, watcher: Watcher) -> None:
+    closed = history.closed
+    if isinstance(watcher, JsonWatcher):
+        watcher.close(history, report)
+        return
+    console = Console()
+    if closed is not None and closed.reason == "failed":
+        console.print(f"\nstopped: {closed.sentence}", style="red", markup=False, soft_wrap=True)
+    elif closed is not None:
+        console.print(f"\n{closed.sentence}", markup=False, soft_wrap=True)
+    if history.trials:
+        console.print(terminal.summary(history))
+    if report is not None:
+        console.print(f"report: {shown(report)}", markup=False, soft_wrap=True)
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed here."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,82 @@
+"""The commands that only look: `status`, `show`, `best`, `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console, RenderableType
+
+from trialwright.app.documents import Document, dumps, plain, study_document, trial_document
+from trialwright.app.export import Form, best_of, written
+from trialwright.app.export import export as export_file
+from trialwright.app.logs import trial_of
+from trialwright.app.place import running, to_read
+from trialwright.app.running import shown
+from trialwright.report import terminal, write
+from trialwright.report.final import final_analysis
+from trialwright.study import read
+
+
+def status(study: Path | None, *, json: bool) -> None:
+    """Print where a study stands."""
+    folder = to_read(study).folder
+    history = read(folder)
+    going = running(folder)
+    if json:
+        _print(dumps(study_document(history, folder, running=going)))
+        return
+    _render(terminal.overview(history))
+    if going:
+        _print("a process is running this study")
+    elif history.closed is None or history.pending():
+        _print("no process is running this study; `trialwright run` resumes it")
+
+
+def show(study: Path | None, number: int, *, json: bool) -> None:
+    """Print a trial."""
+    folder = to_read(study).folder
+    history = read(folder)
+    trial = trial_of(history, number)
+    if json:
+        _print(dumps(trial_document(trial, folder, curves=True)))
+    else:
+        _render(terminal.trial_view(history, number))
+
+
+def best(study: Path | None, *, target: Path | None, form: Form | None, json: bool) -> None:
+    """Print the best trial, or its configuration; export it."""
+    folder = to_read(study).folder
+    history = read(folder)
+    trial = best_of(history)
+    if target is not None:
+        export_file(history, trial, target)
+    if form is not None:
+        _print(written(history, trial, form, folder).rstrip("\n"))
+    elif json:
+        _print(dumps(trial_document(trial, folder)))
+    elif target is not None:
+        _print(f"wrote the configuration of trial {trial.number} to {target}")
+    else:
+        _render(terminal.best_view(history))
+
+
+def report(study: Path | None, *, json: bool) -> None:
+    """Write the reports, and print where they are, or the analysis."""
+    folder = to_read(study).folder
+    history = read(folder)
+    path = write.write(history, folder)
+    if json:
+        analysis = plain(final_analysis(history))
+        document: Document = {"report": str(path), "analysis": analysis}
+        _print(dumps(document))
+    else:
+        _print(f"report: {shown(path)}")
+
+
+def _render(renderable: RenderableType) -> None:
+    Console().print(renderable)
+
+
+def _print(text: str) -> None:
+    typer.echo(text)
