@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -141,8 +142,8 @@ def test_start_outside_the_space(tmp_path: Path) -> None:
 
 
 def test_refusals_name_every_fault(tmp_path: Path) -> None:
-    """What a proposer offers outside the space is refused with the reasons, and chance steps in."""
-    bad = [legal(lr=3.0, depth=9), legal(drop=0.2), legal(lr=0.1, depth=8), "no proposal"]
+    """What a proposer offers outside the space is refused, with the reasons."""
+    bad = [legal(lr=3.0, depth=9), legal(lr=0.1, depth=8), "no proposal", legal(drop=0.2)]
     history = run(tmp_path, proposer=Scripted([bad, [], []]), budget=Budget(trials=1))
     faults = [refusal.faults for refusal in history.refusals]
     assert any("lr = 3.0" in fault for fault in faults[0])
@@ -399,7 +400,7 @@ def test_changed_script_opens_a_code_version(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     text = "import sys\nfrom trialwright import emit\nemit(y={sign}float(sys.argv[1]))\n"
     settings = {
-        "command": ("python3", "train.py", "{lr}"),
+        "command": (sys.executable, "train.py", "{lr}"),
         "folder": str(tmp_path),
         "runner": RunnerPlan(workers=1),
     }
@@ -424,7 +425,7 @@ def test_artefacts_of_the_best_are_kept(tmp_path: Path) -> None:
     )
     history = Study(
         task(
-            command=("python3", "train.py", "{lr}"),
+            command=(sys.executable, "train.py", "{lr}"),
             folder=str(tmp_path),
             keep=Keep(files=("*.pt",), trials=2),
         ),
