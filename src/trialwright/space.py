@@ -506,8 +506,9 @@ class Space:
     def _broken_constraints(self, given: Configuration) -> list[str]:
         broken = []
         for constraint in self.constraints:
-            involved = {name: given[name] for name in names(constraint) if name in given}
-            if len(involved) < len(names(constraint)):
+            mentioned = names(constraint)
+            involved = {name: given[name] for name in given if name in mentioned}
+            if len(involved) < len(mentioned):
                 continue
             try:
                 holds = bool(evaluate(constraint, involved))
