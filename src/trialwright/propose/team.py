@@ -279,7 +279,8 @@ def _records(names: Sequence[str], history: History) -> dict[str, _Record]:
 def _credit(records: Mapping[str, _Record]) -> dict[str, float]:
     """Reward per turn, each member lent `PATIENCE` turns at the team's average."""
     weight = math.fsum(record.weight for record in records.values())
-    total = math.fsum(record.reward for record in records.values())
+    # One member's broken promises must not wipe out what the others gained.
+    total = math.fsum(max(record.reward, 0.0) for record in records.values())
     average = total / weight if weight else 0.0
     return {
         name: max((record.reward + PATIENCE * average) / (record.weight + PATIENCE), 0.0)

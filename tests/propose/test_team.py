@@ -1,0 +1,241 @@
+"""The team: who takes the next trial, and what happens when a member fails, cheats or is better."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.propose.proposer_conformance import (
+    MIXED,
+    TINY,
+    Journal,
+    ProposerConformance,
+    smooth,
+    task_of,
+)
+from trialwright.errors import ProposerError
+from trialwright.history import History
+from trialwright.propose.baselines import Random
+from trialwright.propose.proposer import Proposer
+from trialwright.propose.team import FLOOR, Team, member, shares, standings
+from trialwright.records import Interval, Proposal, Refusal
+from trialwright.task import Task
+
+
+@dataclass
+class Named:
+    """Chance under another name, with a promise if one is given."""
+
+    name: str
+    predicted: Interval | None = None
+
+    def __call__(
+        self, task: Task, history: History, n: int, rng: np.random.Generator
+    ) -> list[Proposal]:
+        """Return random proposals."""
+        drawn = Random()(task, history, n, rng)
+        return [replace(proposal, by=self.name, predicted=self.predicted) for proposal in drawn]
+
+
+@dataclass
+class Hostile:
+    """Answers whatever it was given, or raises it."""
+
+    answer: Any
+    name: str = "hostile"
+
+    def __call__(
+        self, task: Task, history: History, n: int, rng: np.random.Generator
+    ) -> list[Proposal]:
+        """Misbehave."""
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer  # type: ignore[no-any-return]
+
+
+LEGAL = MIXED.decode([0.4] * len(MIXED))
+HOSTILE = {
+    "raises ProposerError": ProposerError("no key in the environment"),
+    "raises anything": ZeroDivisionError("oops"),
+    "nothing": [],
+    "None": None,
+    "text": "learning_rate=0.1",
+    "rubbish": [None, 3, {"lr": 0.1}],
+    "illegal": [Proposal(configuration={"lr": 99.0}, by="hostile")] * 50,
+    "no mapping": [Proposal(configuration=[1, 2], by="hostile")],  # type: ignore[arg-type]
+    "unhashable": [Proposal(configuration={"lr": [1]}, by="hostile")],  # type: ignore[dict-item]
+}
+
+
+class TestTeamConformance(ProposerConformance):
+    """A team of one keeps every promise of a proposer."""
+
+    @pytest.fixture
+    def proposer(self) -> Proposer:
+        """The proposer under test."""
+        return Team([Named("team")])
+
+
+def played(*members: Proposer, trials: int, values: dict[str, float] | None = None) -> Journal:
+    """A study by a team; a trial's value is its member's in `values`, else smooth."""
+    team = Team(members)
+    journal = Journal(replace(task_of(MIXED), team=tuple(m.name for m in members)))  # type: ignore[arg-type]
+    for _ in range(trials):
+        rng = np.random.default_rng(journal.history.sequence)
+        proposal = team(journal.task, journal.history, 1, rng)[0]
+        value = smooth(journal.task, proposal.configuration)
+        bonus = (values or {}).get(proposal.by, 0.0) * len(journal.history.trials)
+        journal.ended(proposal, value + bonus)
+    return journal
+
+
+def turns(journal: Journal) -> Counter[str]:
+    """Trials per member."""
+    return Counter(trial.proposal.by for trial in journal.history.trials)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_member_costs_itself_its_turn_and_nobody_else(kind: str) -> None:
+    """Whatever it does, each call ends in one usable proposal by the other member."""
+    team = Team([Hostile(HOSTILE[kind]), Named("sound")])
+    journal = Journal(task_of(MIXED))
+    lost = []
+    for number in range(8):
+        offered = team(journal.task, journal.history, 1, np.random.default_rng(number))
+        assert offered[0].by == "sound"
+        assert not MIXED.check(offered[0].configuration)
+        lost.append("hostile lost its turn" in offered[0].rationale)
+        journal.ended(offered[0], 1.0)
+    assert any(lost) == (kind != "nothing")
+
+
+def test_what_can_not_be_used_is_handed_on_for_the_record() -> None:
+    """An illegal proposal stands behind the usable one, so that the study can refuse it by name."""
+    team = Team([Hostile(HOSTILE["illegal"]), Named("sound")])
+    history = Journal(task_of(MIXED)).history
+    offered = team(task_of(MIXED), history, 1, np.random.default_rng(0))
+    assert [p.by for p in offered[:2]] == ["sound", "hostile"]
+    assert len(offered) <= 1 + 10
+
+
+def test_nobody_proposes_under_another_name() -> None:
+    """A member that signs as somebody else is booked under its own name."""
+    forged = Proposal(configuration=LEGAL, by="expert")
+    (proposal,) = Team([Hostile([forged])])(task_of(MIXED), History(), 1, np.random.default_rng(0))
+    assert proposal.by == "hostile"
+
+
+def test_when_nobody_can_propose_everyones_reason_is_told() -> None:
+    """The error names each member and what it said."""
+    team = Team([Hostile(ProposerError("no key")), Hostile(ValueError("bad"), name="other")])
+    with pytest.raises(ProposerError, match=r"hostile: no key; other: ValueError: bad"):
+        team(task_of(MIXED), History(), 1, np.random.default_rng(0))
+
+
+def test_a_space_used_up_is_no_error() -> None:
+    """When every member has nothing left, the team has nothing left."""
+    journal = Journal(task_of(TINY))
+    journal.drawn(5)
+    team = Team([Named("a"), Named("b")])
+    assert team(journal.task, journal.history, 2, np.random.default_rng(0)) == []
+
+
+def test_a_batch_is_shared_and_holds_no_repeat() -> None:
+    """Of nine at once each of three equal members makes two to four, all different."""
+    team = Team([Named("a"), Named("b"), Named("c")])
+    offered = team(task_of(MIXED), History(), 9, np.random.default_rng(0))
+    count = Counter(p.by for p in offered)
+    assert all(2 <= count[name] <= 4 for name in "abc")
+    assert len({MIXED.key(p.configuration) for p in offered}) == 9
+
+
+def test_members_that_think_alike_repeat_nothing() -> None:
+    """Two members that offer the same configuration give one trial, and chance the other."""
+    same = [Proposal(configuration=LEGAL, by="x")]
+    team = Team([Hostile(same, name="a"), Hostile(same, name="b"), Named("random")])
+    offered = team(task_of(MIXED), History(), 3, np.random.default_rng(0))
+    assert len({MIXED.key(p.configuration) for p in offered}) == len(offered) == 3
+
+
+def test_judgement_leads_the_first_ten_trials() -> None:
+    """With equal results the expert is first, and makes more of the first ten than anyone else."""
+    journal = played(Named("tpe"), Named("gp"), Named("expert"), Named("random"), trials=10)
+    assert journal.history.trials[0].proposal.by == "expert"
+    count = turns(journal)
+    assert count["expert"] > max(count[name] for name in ("tpe", "gp", "random"))
+
+
+def test_models_lead_once_there_is_data() -> None:
+    """By prior alone, at 200 trials gp and tpe each have a larger share than the expert."""
+    journal = Journal(task_of(MIXED))
+    journal.drawn(200)
+    standing = {s.name: s for s in standings(("expert", "gp", "tpe", "random"), journal.history)}
+    assert standing["gp"].prior > standing["tpe"].prior > standing["expert"].prior
+    assert "no results of its own" in standing["gp"].sentence
+
+
+def test_a_member_that_keeps_improving_gets_more_turns() -> None:
+    """Of two members with equal priors, the one whose trials keep improving gets most turns."""
+    journal = played(Named("a"), Named("b"), trials=60, values={"a": 0.05})
+    count = turns(journal)
+    assert count["a"] > 1.5 * count["b"]
+    assert count["b"] >= 60 * FLOOR / 2
+    (best,) = (s for s in standings(("a", "b"), journal.history) if s.name == "a")
+    assert best.credit > 0
+    assert "times the average gain" in best.sentence
+
+
+def test_broken_promises_cost_and_low_ones_gain_nothing() -> None:
+    """Same results: who promised too much ends below who promised nothing, or too little."""
+    high, low = Interval(low=5.0, high=6.0), Interval(low=-9.0, high=-8.0)
+    members = (Named("boaster", high), Named("modest", low), Named("silent"))
+    gains = dict.fromkeys(("boaster", "modest", "silent"), 0.01)
+    journal = played(*members, trials=60, values=gains)
+    credit = {s.name: s.credit for s in standings([m.name for m in members], journal.history)}
+    assert credit["boaster"] < credit["silent"]
+    assert credit["boaster"] < credit["modest"]
+    assert credit["modest"] < 2 * credit["silent"]
+
+
+def test_refusals_cost_turns() -> None:
+    """A member whose proposals keep being refused falls to the floor."""
+    journal = played(Named("a"), Named("b"), trials=30, values={"a": 0.02, "b": 0.02})
+    before = shares(journal.task, journal.history)
+    for _ in range(40):
+        refused = Proposal(configuration={}, by="a")
+        journal.note(Refusal(proposal=refused, faults=("empty",)))
+    after = shares(journal.task, journal.history)
+    assert after["a"] < before["a"]
+    assert sum(after.values()) == pytest.approx(1.0)
+    assert after["a"] >= FLOOR
+
+
+def test_shares_are_a_function_of_the_history_alone() -> None:
+    """Two teams that read the same history give the same shares, and each is above the floor."""
+    journal = played(Named("a"), Named("b"), trials=20)
+    first, second = (shares(journal.task, journal.history) for _ in range(2))
+    assert first == second
+    assert min(first.values()) >= FLOOR
+
+
+def test_a_team_needs_distinct_members() -> None:
+    """No members, or two of one name, is an error at once."""
+    for members in ([], [Named("a"), Named("a")]):
+        with pytest.raises(ProposerError, match="different names"):
+            Team(members)
+
+
+@pytest.mark.parametrize("name", ["expert", "random", "tpe", "gp", "cmaes"])
+def test_every_name_that_a_task_may_give_is_a_proposer(name: Any) -> None:
+    """`member` gives a proposer of that very name."""
+    assert member(name, task_of(MIXED)).name == name
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    """The error lists what a team may have."""
+    with pytest.raises(ProposerError, match="expert, gp, tpe, cmaes, random"):
+        member("oracle", task_of(MIXED))  # type: ignore[arg-type]
