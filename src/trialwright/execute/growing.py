@@ -11,6 +11,7 @@ import json
 import math
 import os
 import stat
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +28,7 @@ LARGEST_DOCUMENT = 16 * 2**20
 """Bytes of a JSON file that is one document and so has to be read whole."""
 
 _CHUNK = 2**20
+_COMPARED = 2**20
 _ANCHOR = 64
 _DEEPEST = 4
 
@@ -99,32 +101,36 @@ class Tail:
         self._offset = 0
         self._identity: tuple[int, int] | None = None
         self._anchor = b""
-        self._stale_stamp: tuple[int, int] | None = None
+        self._digest: int | None = 0
+        """Of what was read; None if what stands before was never read."""
+        self._written_ns = 0
         status = self._stat()
         if status is not None and (since is None or status.st_mtime < since):
             self._identity = status.st_dev, status.st_ino
             self._offset = status.st_size
-            self._stale_stamp = status.st_size, status.st_mtime_ns
+            self._written_ns = status.st_mtime_ns
+            self._digest = None
             self._anchor = self._before(status.st_size)
 
-    def read(self) -> Iterator[tuple[bool, bytes]]:
+    def read(self, *, last: bool) -> Iterator[tuple[bool, bytes]]:
         """Yield (whether this is the file's start, bytes) for what is new."""
         status = self._stat()
         if status is None:
             return
         self.missing = False
-        if self._begun_again(status):
-            self._offset, self._anchor = 0, b""
+        if self._begun_again(status, last=last):
+            self._offset, self._anchor, self._digest = 0, b"", 0
         self._identity = status.st_dev, status.st_ino
+        self._written_ns = status.st_mtime_ns
         if status.st_size == self._offset:
             return
-        self._stale_stamp = None
         with self.path.open("rb") as file:
             file.seek(self._offset)
             while chunk := file.read(_CHUNK):
                 start = self._offset == 0
                 self._offset += len(chunk)
                 self._anchor = (self._anchor + chunk)[-_ANCHOR:]
+                self._digest = None if self._digest is None else zlib.crc32(chunk, self._digest)
                 yield start, chunk
 
     def head(self) -> bytes:
@@ -135,11 +141,6 @@ class Tail:
         except OSError:
             return b""
 
-    @property
-    def inside(self) -> bool:
-        """Whether the next new byte is not the file's first."""
-        return self._offset > 0
-
     def _stat(self) -> os.stat_result | None:
         try:
             status = self.path.stat()
@@ -148,15 +149,21 @@ class Tail:
         # Opening a pipe would wait for its writer.
         return status if stat.S_ISREG(status.st_mode) else None
 
-    def _begun_again(self, status: os.stat_result) -> bool:
+    def _begun_again(self, status: os.stat_result, *, last: bool) -> bool:
+        """Whether the file is another one, or has other content before the place reached."""
         if not self._offset:
             return False
         if self._identity != (status.st_dev, status.st_ino) or status.st_size < self._offset:
             return True
-        if self._stale_stamp is not None and status.st_size == self._stale_stamp[0]:
+        if status.st_size > self._offset:
+            return self._before(self._offset) != self._anchor
+        written = status.st_mtime_ns != self._written_ns
+        if self._digest is None:
             # Same length, written again: a new run that repeats the old one to the byte.
-            return status.st_mtime_ns != self._stale_stamp[1]
-        return status.st_size > self._offset and self._before(self._offset) != self._anchor
+            return written
+        # At the end it is looked at in any case: two writings may share a tick of the clock.
+        looked_at = (written or last) and status.st_size <= _COMPARED
+        return looked_at and zlib.crc32(self.head()) != self._digest
 
     def _before(self, offset: int) -> bytes:
         try:
@@ -181,7 +188,7 @@ class MetricFile:
         """Return what came since the last call."""
         found: list[Reading] = []
         news = False
-        for start, chunk in self._tail.read():
+        for start, chunk in self._tail.read(last=last):
             if start or self._form is None:
                 self._begin(chunk if start else self._tail.head(), at_start=start)
             found += self._take(self._lines.feed(chunk))
@@ -230,12 +237,13 @@ class _Table:
         self.problem = "it has no rows yet"
         self._rename = rename
         self._header: list[str] = []
+        self._nameless = False
         self._delimiter: str | None = None
         self._rows = 0
 
     def row(self, line: str) -> Reading | None:
         """Read one line; None for the header, a torn or an empty one."""
-        if not line.strip() or line.startswith("#"):
+        if self._nameless or not line.strip() or line.startswith("#"):
             return None
         if not self._header:
             self._head(line.removeprefix("\ufeff"))
@@ -259,6 +267,7 @@ class _Table:
         names = self._cells(line)
         if all(number(name) is not None for name in names):
             self.problem = "its first line has numbers and no names: write a header"
+            self._nameless = True
         self._header = names
 
     def _cells(self, line: str) -> list[str]:
