@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from trialwright.errors import LedgerError, StaleSequence
 from trialwright.records import RECORD, SCHEMA, Entry, Record
@@ -104,7 +105,7 @@ class SqliteLedger:
                 entry.sequence,
                 entry.at,
                 entry.record.kind,
-                RECORD.dump_json(entry.record, ensure_ascii=False).decode(),
+                self._body(entry),
             )
             for entry in entries
         ]
@@ -130,6 +131,14 @@ class SqliteLedger:
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in."""
         self._connection.close()
+
+    def _body(self, entry: Entry) -> str:
+        try:
+            return RECORD.dump_json(entry.record, ensure_ascii=False).decode()
+        except PydanticSerializationError as error:
+            raise LedgerError(
+                f"{self.path}: a record of kind {entry.record.kind} can't be written: {error}"
+            ) from None
 
     def _entry(self, sequence: int, at: float, body: str) -> Entry:
         try:
