@@ -303,7 +303,7 @@ class TestCsv:
         assert points(collector, "acc") == [(1, 0.6), (2, 0.7)]
 
     def test_a_table_that_is_written_anew_each_epoch(self, tmp_path: Path) -> None:
-        """Pandas' `to_csv` after each epoch, in place or by renaming, reports each row once."""
+        """A `to_csv` after each epoch, in place or by renaming, reports each row once."""
         path = tmp_path / "m.csv"
         collector = in_file(path)
         rows, seen = ["loss"], []
@@ -318,7 +318,7 @@ class TestCsv:
         assert seen == [(e, {"loss": 1 / e}) for e in range(1, 7)]
 
     def test_steps_that_start_again_end_with_the_last_word(self, tmp_path: Path) -> None:
-        """Folds and repeats write the same steps again: the last value of the last repeat is last."""
+        """Folds and repeats write the same steps again: the last repeat's last value is the last."""
         path = tmp_path / "m.csv"
         collector = in_file(path)
         path.write_text("step,loss\n1,9\n2,8\n3,7\n1,5\n2,4\n")
@@ -434,10 +434,11 @@ class TestJson:
         """Each rewriting that changes a number is a point, while the run goes on."""
         path = tmp_path / "results.json"
         collector = in_file(path)
-        seen = []
+        seen: list[Point] = []
         for epoch in range(1, 4):
             path.write_text(json.dumps({"epoch": epoch, "f1": epoch / 10, "parameters": 10}))
-            seen += collector.poll()
+            os.utime(path, (epoch // 2, epoch // 2))
+            seen += collector.poll() if epoch < 3 else collector.finish()
         assert seen == [
             (1.0, {"f1": 0.1, "parameters": 10.0}),
             (2.0, {"f1": 0.2}),
@@ -546,7 +547,7 @@ class TestTensorBoard:
         assert collector.finish() == [(1.0, {"loss": 0.5})]
 
     def test_garbage_is_survived(self, tmp_path: Path) -> None:
-        """A file that only looks like one, and a record that lies about its length, give nothing."""
+        """A file that only looks like one, and a record with a false length, give nothing."""
         collector = Collector(MetricRoute(tensorboard="."), workdir=tmp_path)
         (tmp_path / "a.tfevents").write_bytes(os.urandom(2000))
         (tmp_path / "b.tfevents").write_bytes((2**63).to_bytes(8, "little") + b"x" * 100)
