@@ -168,7 +168,7 @@ class LocalRunner:
         if self._closing:
             return
         self._closing = True
-        self._guard.close(grace_s=self._grace_s)
+        self._guard.close()
         self._watcher.join(self._grace_s + PATIENCE_S)
         if not self._broken:
             self._guard.wait()
@@ -246,9 +246,9 @@ class LocalRunner:
                 self._stop(live.number, "cancelled")
 
     def _look_at(self, live: Underway) -> None:
-        live.read(most=AT_ONCE)
         if live.log.too_long:
             self._cut(live)
+        live.read(most=AT_ONCE)
         breach = live.breach(time.monotonic())
         if breach is not None:
             self._stop(live.number, breach)

@@ -141,6 +141,7 @@ def spawn_of(live: Underway) -> Spawn:
         workdir=order.workdir,
         log=live.files.log,
         exit=order.folder / EXIT,
+        grace_s=order.limits.grace_s,
         stdin=order.folder / STDIN if order.stdin else None,
     )
 

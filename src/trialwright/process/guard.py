@@ -39,6 +39,8 @@ class Spawn:
     """Takes standard output and standard error, appended."""
     exit: Path
     """Where to write how it ended, once nothing of it is left."""
+    grace_s: float
+    """Seconds between SIGTERM and SIGKILL when this process is closing, or gone."""
     stdin: Path | None = None
     """Removed once it is open."""
 
@@ -143,6 +145,7 @@ class Guard:
                 "exit": str(spawn.exit),
                 "stdin": str(spawn.stdin) if spawn.stdin else None,
                 "mark": mark,
+                "grace_s": spawn.grace_s,
             }
         )
 
@@ -165,17 +168,17 @@ class Guard:
         """Whether the guard has closed its end: it has nothing more to say."""
         return self._reader.ended
 
-    def close(self, *, grace_s: float) -> None:
+    def close(self) -> None:
         """Have everything ended, without waiting: replies go on until the guard is `gone`."""
         with contextlib.suppress(RunnerError):
-            self._send({"do": "close", "grace_s": grace_s})
+            self._send({"do": "close"})
 
-    def wait(self, *, grace_s: float = 0.0) -> str:
+    def wait(self) -> str:
         """Let go of the guard and wait until it has ended; return why, if not well, else ''."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         try:
-            status = self._process.wait(timeout=grace_s + PATIENCE_S)
+            status = self._process.wait(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGKILL)
             status = self._process.wait()

@@ -4,10 +4,11 @@ It starts runs, waits for them, ends what they leave behind, and writes down how
 it tells the coordinator. When the coordinator is gone it ends everything below itself, and itself.
 Standard library only, one thread. What it is told and what it answers:
 
-    {"do": "spawn", "run", "argv", "environment", "workdir", "log", "stdin", "exit", "mark"}
+    {"do": "spawn", "run", "argv", "environment", "workdir", "log", "stdin", "exit", "mark",
+        "grace_s"}
         -> {"say": "started", "run", "pid"}, or {"say": "unstarted", "run", "error"}
     {"do": "stop", "run", "why", "grace_s"}
-    {"do": "close", "grace_s"}
+    {"do": "close"}
     ... -> {"say": "exited", "run", "status", "why", "seconds", "peak_memory_bytes"}
 """
 
@@ -42,6 +43,9 @@ BEREFT_GRACE_S = 2.0
 LOOK_S = 0.02
 """Seconds between looks at processes that were told to end."""
 
+LOOKS = 50
+"""Times that a look at leftovers is repeated at once, where some slip away by forking."""
+
 FIRST_TO_GO = b"500"
 """A run's `oom_score_adj`: where memory ends, the kernel takes a run and not the coordinator."""
 
@@ -55,6 +59,8 @@ class Run:
     number: int
     exit_path: str
     leader: tree.Leader
+    grace_s: float
+    """Seconds between SIGTERM and SIGKILL where nobody says otherwise."""
     began: float
     began_at: float
     """Seconds since the epoch."""
@@ -143,7 +149,7 @@ class Parent:
             case "close":
                 self._closing = True
                 for run in list(self._runs.values()):
-                    self._stop(run, "cancelled", grace_s=message["grace_s"])
+                    self._stop(run, "cancelled", grace_s=run.grace_s)
 
     def _spawn(self, message: dict[str, Any]) -> None:
         number = message["run"]
@@ -159,7 +165,7 @@ class Parent:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(message["stdin"])  # noqa: PTH108  # pathlib takes 4 ms to import
         leader = tree.Leader(pid, message["mark"], started_s)
-        self._runs[pid] = Run(number, message["exit"], leader, began, began_at)
+        self._runs[pid] = Run(number, message["exit"], leader, message["grace_s"], began, began_at)
         _offer_to_oom_killer(pid)
         self._say({"say": "started", "run": number, "pid": pid})
 
@@ -209,17 +215,14 @@ class Parent:
         if self._bereft_at is not None and now >= self._bereft_at:
             self._bereft_at = None
             for run in list(self._runs.values()):
-                self._stop(run, "interrupted", grace_s=BEREFT_GRACE_S)
+                self._stop(run, "interrupted", grace_s=min(run.grace_s, BEREFT_GRACE_S))
         for run in list(self._runs.values()):
             due = run.kill_at is not None and now >= run.kill_at
             if run.status is None:
                 if due:
                     tree.send(self._members(run), signal.SIGKILL)
                 continue
-            leftovers = self._leftovers(run)
-            if due:
-                tree.send(leftovers, signal.SIGKILL)
-            if not leftovers:
+            if self._kill(run) if due else not self._leftovers(run):
                 self._conclude(run)
 
     def _conclude(self, run: Run) -> None:
@@ -253,22 +256,41 @@ class Parent:
 
     def _leftovers(self, run: Run) -> list[int]:
         """What a run whose leader has ended left behind, and what no living run can have left."""
-        if not self._strays():
-            return []
-        table = tree.processes()
+        for _ in range(LOOKS):
+            strays = self._strays()
+            if not strays:
+                return []
+            table = tree.processes()
+            found = self._owners(table)
+            # One that is gone by now may have left a child that the table does not show yet.
+            slipped = [pid for pid in strays if pid not in found or table[pid].zombie]
+            if not slipped:
+                break
         ended = {pid for pid, other in self._runs.items() if other.status is not None}
-        return [
+        leftovers = [
             pid
-            for pid, owners in self._owners(table).items()
+            for pid, owners in found.items()
             if not table[pid].zombie
             and (not owners or (run.leader.pid in owners and owners <= ended))
         ]
+        return leftovers or slipped
+
+    def _kill(self, run: Run) -> bool:
+        """Kill what a run left behind; say whether nothing is left of it."""
+        for _ in range(LOOKS):
+            leftovers = self._leftovers(run)
+            if not leftovers:
+                return True
+            # A group dies as one: its members can't fork themselves away meanwhile.
+            tree.kill_groups(leftovers, spared={*self._runs, os.getpgid(0)})
+            tree.send(leftovers, signal.SIGKILL)
+        return False
 
     def _kill_unowned(self) -> None:
         """Last of all: end whatever is below, whosever it was."""
         while strays := self._strays():
+            tree.kill_groups(strays, spared={os.getpgid(0)})
             tree.send(strays, signal.SIGKILL)
-            self._reap()
             time.sleep(0.001)
 
     def _owners(self, table: tree.Table) -> dict[int, frozenset[int]]:
@@ -276,11 +298,19 @@ class Parent:
         return tree.owners(table, leaders, guard=os.getpid())
 
     def _strays(self) -> list[int]:
-        """Children of this process that it did not start: what lost its own parent."""
-        return [pid for pid in children() if pid not in self._runs]
+        """Living children of this process that it did not start: what lost its own parent."""
+        return [pid for pid in children() if pid not in self._runs and not _reaped(pid)]
 
 
 _LINUX = sys.platform == "linux"
+
+
+def _reaped(pid: int) -> bool:
+    """Take a child's ending, if it has ended."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
 
 
 def children() -> list[int]:

@@ -245,6 +245,15 @@ def send(pids: Iterable[int], *signals: signal.Signals) -> None:
                 os.kill(pid, number)
 
 
+def kill_groups(pids: Iterable[int], *, spared: set[int]) -> None:
+    """Kill the whole group of each process, except the groups in `spared`."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            group = os.getpgid(pid)
+            if group not in spared:
+                os.killpg(group, signal.SIGKILL)
+
+
 def halt(find: Callable[[], Iterable[Process]]) -> list[int]:
     """Stop all the processes that `find` finds until none of them runs; return their pids.
 
