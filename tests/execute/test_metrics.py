@@ -318,7 +318,7 @@ class TestCsv:
         assert seen == [(e, {"loss": 1 / e}) for e in range(1, 7)]
 
     def test_steps_that_start_again_end_with_the_last_word(self, tmp_path: Path) -> None:
-        """Folds and repeats write the same steps again: the last repeat's last value is the last."""
+        """Folds and repeats repeat the steps: the last value of the last repeat is the last."""
         path = tmp_path / "m.csv"
         collector = in_file(path)
         path.write_text("step,loss\n1,9\n2,8\n3,7\n1,5\n2,4\n")
