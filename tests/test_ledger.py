@@ -120,9 +120,8 @@ def test_a_file_with_its_middle_overwritten_is_refused(path: Path) -> None:
 def test_a_record_that_does_not_validate_is_named(path: Path) -> None:
     """Which record, which field, and what to do."""
     connection = sqlite3.connect(path)
-    body = json.loads(
-        connection.execute("SELECT body FROM record WHERE sequence = 5").fetchone()[0]
-    )
+    row = connection.execute("SELECT body FROM record WHERE sequence = 5").fetchone()
+    body = json.loads(row[0])
     body["number"] = "five"
     connection.execute("UPDATE record SET body = ? WHERE sequence = 5", (json.dumps(body),))
     connection.commit()

@@ -64,6 +64,8 @@ class Trial:
     runs: list[Run] = field(default_factory=list)
     """Every attempt, in the order of their launches."""
     verdict: Verdict | None = None
+    value: float | None = None
+    """The mean objective over the seeds done; None if there is none, or one failed."""
     rerun: bool = False
     """Whether a further attempt of the first seed was asked for and not yet launched."""
 
@@ -113,14 +115,6 @@ class Trial:
         }
 
     @property
-    def value(self) -> float | None:
-        """The mean objective over the seeds done; None if there is none, or one failed."""
-        values = list(self.values.values())
-        if not values or self._worst() not in (None, "done"):
-            return None
-        return math.fsum(values) / len(values)
-
-    @property
     def missing(self) -> tuple[int, ...]:
         """The seed indices that are planned and not yet launched."""
         launched = self.latest
@@ -135,6 +129,13 @@ class Trial:
         if worst in ("failed", "pruned", "cancelled"):
             return "running" if self._going() else worst
         return "running" if self._going() or self.missing or self.rerun else "done"
+
+    def settle(self) -> None:
+        """Bring `value` up to date: for the history, after each change of the runs."""
+        # Asked for far more often than it changes: 10,000 trials are averaged in every report.
+        values = list(self.values.values())
+        good = bool(values) and self._worst() in (None, "done")
+        self.value = math.fsum(values) / len(values) if good else None
 
     def _going(self) -> bool:
         return any(run.observation is None for run in self.latest.values())
@@ -309,7 +310,13 @@ class History:
                     f"entry {entry.sequence} follows {self.sequence}: the ledger"
                     " has a gap; restore it from a copy"
                 )
-            self._take(entry)
+            try:
+                self._take(entry)
+            except (KeyError, IndexError):
+                raise LedgerError(
+                    f"entry {entry.sequence} is about a trial or run that is not in the ledger:"
+                    " restore it from a copy"
+                ) from None
             self.sequence = entry.sequence
 
     def _take(self, entry: Entry) -> None:  # noqa: C901  # one line per kind of record
@@ -344,7 +351,7 @@ class History:
 
     def _count_time(self, entry: Entry) -> None:
         """Add the time since the last entry, unless it was a gap between sessions."""
-        if self._first_at == 0.0:
+        if self.sequence == 0:
             self._first_at = entry.at
         elif not isinstance(entry.record, Opened):
             self.seconds += max(entry.at - self._last_at, 0.0)
@@ -352,7 +359,7 @@ class History:
 
     def _request(self, sequence: int, request: Request) -> None:
         self.requests.append((sequence, request))
-        if request.trial is None or request.trial >= len(self.trials):
+        if request.trial is None or not 0 <= request.trial < len(self.trials):
             return
         trial = self.trials[request.trial]
         if request.what == "replicate":
@@ -376,21 +383,29 @@ class History:
         trial.runs.append(Run(launch, at))
         if launch.run.seed == 0:
             trial.rerun = False
+        trial.settle()
         self.launches += 1
         self._pending.add(trial.number)
+        self._revalue(trial)
         self._keys.setdefault((trial.code, self.space.key(trial.configuration)), trial.number)
 
     def _observe(self, observation: Observation, at: float) -> None:
         trial = self.trials[observation.run.trial]
         run = self.run(observation.run)
         run.observation, run.ended_at = observation, at
+        trial.settle()
         self._settle(trial)
+        self._revalue(trial)
+        if trial.value is not None:
+            self._valued_code = trial.code
+
+    def _revalue(self, trial: Trial) -> None:
+        """Keep the indices of values current: a launch can take a value away, an end give one."""
         self._count_spread(trial)
         if trial.value is None:
             self._valued.discard(trial.number)
         else:
             self._valued.add(trial.number)
-            self._valued_code = trial.code
 
     def _settle(self, trial: Trial) -> None:
         # A cancelled run is taken up again by the next session, so its trial stays pending.
