@@ -32,7 +32,7 @@ ROUNDS = 40
 """Resamplings of the trials behind an interval, and shufflings of the results behind chance."""
 TREES = 5
 """Trees per round."""
-ROWS = 9000
+ROWS = 6000
 """Points of the space at which a tree is asked, all parameters together: bounds the time."""
 CHANCE = 0.05
 """Probability that a parameter without any influence is called told."""

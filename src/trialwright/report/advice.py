@@ -106,9 +106,8 @@ def _rival(best: Trial, history: History) -> Trial | None:
 
 
 def _replicate(trial: Trial, seeds: int, sentence: str) -> Advice:
-    return Advice(
-        sentence=sentence, command=f"trialwright replicate {trial.number} --seeds {seeds}"
-    )
+    command = f"trialwright replicate {trial.number} --seeds {seeds}"
+    return Advice(sentence=words.sentence(sentence), command=command)
 
 
 def _bounds(best: Trial, history: History) -> Iterator[Advice]:

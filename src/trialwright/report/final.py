@@ -160,7 +160,7 @@ def _best(trial: Trial, history: History) -> BestTrial:
     parent = None if proposal.parent is None else history.trials[proposal.parent]
     return BestTrial(
         number=trial.number,
-        by=proposal.by,
+        by=words.line(proposal.by, most=40),
         value=trial.value,
         values=tuple(trial.values.values()),
         configuration=trial.configuration,

@@ -1,0 +1,195 @@
+"""The final analysis: what it says at each stage, and what it does not claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.histories import DEFAULTS, NETWORK, Recorder, network_task, run_network, study_history
+from trialwright.history import History
+from trialwright.records import Hypothesis, Interval, Observation, Proposal
+from trialwright.report.final import final_analysis
+
+
+def recorded(folder: Path, *trials: tuple[dict, float | None], **more: object) -> Recorder:
+    """A study whose trials have the given changes to the defaults, and values; None fails."""
+    recorder = Recorder(folder, network_task(trials=len(trials)))
+    for change, value in trials:
+        configuration = NETWORK.canonical({**DEFAULTS, **change})
+        trial = recorder.admit(Proposal(configuration=configuration, by="expert", **more))  # type: ignore[arg-type]
+        key = recorder.launch(trial)
+        observe(recorder, key, value)
+    return recorder
+
+
+def observe(recorder: Recorder, key, value: float | None) -> None:
+    """End a run with a value, or out of memory."""
+    if value is None:
+        recorder.observe(
+            Observation(
+                run=key,
+                outcome="failed",
+                cause="out_of_memory_host",
+                detail="lower batch_size",
+                log_tail="MemoryError",
+            )
+        )
+    else:
+        recorder.observe(Observation(run=key, outcome="done", value=value))
+
+
+def test_before_the_first_trial(tmp_path: Path) -> None:
+    """An opened study without a trial has an analysis that says so, and no best."""
+    analysis = final_analysis(Recorder(tmp_path, network_task()).close(sentence=None))
+    assert analysis.headline == "No trial has been started yet."
+    assert (analysis.best, analysis.gain, analysis.failures) == (None, None, ())
+
+
+def test_mid_run(tmp_path: Path) -> None:
+    """A study whose only run is going on says that there is no result yet."""
+    recorder = Recorder(tmp_path, network_task())
+    recorder.launch(recorder.admit(Proposal(configuration=DEFAULTS, by="expert")))
+    assert "1 trial going on" in final_analysis(recorder.close(sentence=None)).headline
+
+
+def test_when_everything_failed(tmp_path: Path) -> None:
+    """All trials failed: no best, and one group that holds them all."""
+    recorder = recorded(tmp_path, ({}, None), ({"hidden": 32}, None), ({"hidden": 16}, None))
+    analysis = final_analysis(recorder.close())
+    assert analysis.headline == "None of 3 finished trials gave a result."
+    assert analysis.failures[0].trials == (0, 1, 2)
+    assert analysis.failures[0].common is None
+
+
+def test_a_gain_on_one_seed_is_unconfirmed(tmp_path: Path) -> None:
+    """Without replicates no gain is called real, however large, and replication is advised."""
+    recorder = recorded(tmp_path, ({}, 0.5), ({"hidden": 128}, 0.9))
+    analysis = final_analysis(recorder.close())
+    assert analysis.gain is not None
+    assert not analysis.gain.confirmed
+    assert "unconfirmed" in analysis.headline
+    assert analysis.advice[0].command == "trialwright replicate 1 --seeds 3"
+
+
+def replicated(folder: Path, first: list[float], second: list[float]) -> History:
+    """Two trials with several seeds each."""
+    recorder = recorded(folder, ({}, first[0]), ({"hidden": 128}, second[0]))
+    for trial, values in ((0, first), (1, second)):
+        keys = recorder.replicate(trial, seeds=len(values) - 1)
+        for key, value in zip(keys, values[1:], strict=True):
+            observe(recorder, key, value)
+    return recorder.close()
+
+
+def test_a_gain_beyond_noise_is_confirmed(tmp_path: Path) -> None:
+    """A gain far above the spread over seeds is confirmed, and no more seeds are advised."""
+    history = replicated(tmp_path, [0.50, 0.51, 0.49], [0.90, 0.91, 0.89])
+    analysis = final_analysis(history)
+    assert analysis.gain is not None
+    assert analysis.gain.confirmed
+    assert "(confirmed)" in analysis.headline
+    assert not any(piece.command for piece in analysis.advice)
+
+
+def test_a_gain_within_noise_says_how_many_seeds_would_tell(tmp_path: Path) -> None:
+    """A gain smaller than the noise is unconfirmed, with the number of seeds and the commands."""
+    history = replicated(tmp_path, [0.50, 0.54, 0.46], [0.54, 0.58, 0.50])
+    analysis = final_analysis(history)
+    assert analysis.gain is not None
+    assert not analysis.gain.confirmed
+    assert analysis.gain.seeds_needed
+    assert str(analysis.gain.seeds_needed) in analysis.gain.sentence
+    commands = [piece.command for piece in analysis.advice if piece.command]
+    needed = analysis.gain.seeds_needed
+    assert commands == [f"trialwright replicate {n} --seeds {needed}" for n in (1, 0)]
+
+
+def test_minimized_metrics_gain_downwards(tmp_path: Path) -> None:
+    """Where smaller is better, the best trial is the smallest and its gain is positive."""
+    history = study_history(tmp_path, trials=10, direction="minimize")
+    analysis = final_analysis(history)
+    assert analysis.best is not None
+    assert analysis.best.value == min(trial.value for trial in history.done())
+    assert analysis.gain is not None
+    assert analysis.gain.difference > 0
+
+
+def test_failures_are_told_with_what_they_share(tmp_path: Path) -> None:
+    """Four of five trials with a large batch failed: the condition and both counts are said."""
+    small = [({"batch_size": 32, "hidden": 20 + i}, 0.8) for i in range(12)]
+    large = [({"batch_size": 512, "hidden": 60 + i}, None) for i in range(4)]
+    recorder = recorded(tmp_path, *small, *large, ({"batch_size": 512, "hidden": 16}, 0.7))
+    analysis = final_analysis(recorder.close())
+    group = analysis.failures[0]
+    assert group.common is not None
+    assert (group.common.inside, group.common.outside) == (4, 0)
+    assert "ran out of memory on the host" in group.sentence
+    assert "4 of the" in group.sentence
+    assert any("constraint" in piece.sentence for piece in analysis.advice)
+
+
+def test_failures_that_share_nothing_are_not_explained(tmp_path: Path) -> None:
+    """Failures spread over the space get no made-up condition."""
+    trials = [({"hidden": 20 + 7 * i}, None if i in (2, 9) else 0.8) for i in range(12)]
+    analysis = final_analysis(recorded(tmp_path, *trials).close())
+    assert analysis.failures[0].common is None
+
+
+def test_a_best_at_a_bound_advises_to_widen(tmp_path: Path) -> None:
+    """The best at the upper end of a log range: widen it threefold; a bound of 0 is left alone."""
+    trials = [({"learning_rate": rate}, rate) for rate in (0.01, 0.1, 0.5, 1.0)]
+    trials += [({"dropout": 0.3}, 0.0)]
+    sentences = [p.sentence for p in final_analysis(recorded(tmp_path, *trials).close()).advice]
+    assert not any("dropout = 0 " in sentence for sentence in sentences)
+    levels = [({"batch_size": size}, size / 100) for size in (64, 256, 512)]
+    other = final_analysis(recorded(tmp_path / "levels", *levels).close())
+    assert any("batch_size = 512 of trial 2 is at the last" in p.sentence for p in other.advice)
+
+
+def test_what_changed_is_told_against_first_and_parent(tmp_path: Path) -> None:
+    """The best trial's changes are listed against the first trial and against its parent."""
+    recorder = recorded(tmp_path, ({}, 0.5), ({"hidden": 128}, 0.6))
+    configuration = {**DEFAULTS, "hidden": 128, "dropout": 0.2}
+    hypothesis = Hypothesis(claim="dropout helps", expects="better", against=1)
+    proposal = Proposal(configuration=configuration, by="expert", parent=1, hypothesis=hypothesis)
+    observe(recorder, recorder.launch(recorder.admit(proposal)), 0.7)
+    best = final_analysis(recorder.close()).best
+    assert best is not None
+    assert [str(change) for change in best.from_first] == ["hidden 64 → 128", "dropout 0 → 0.2"]
+    assert [str(change) for change in best.from_parent] == ["dropout 0 → 0.2"]
+    assert (best.claim, best.hypothesis) == ("dropout helps", "supported")
+
+
+def test_predictions_are_held_against_results(tmp_path: Path) -> None:
+    """Calibration counts the results inside their intervals, and says when they are too few."""
+    trials = [({"hidden": 20 + i}, 0.5 + 0.04 * i) for i in range(12)]
+    predicted = Interval(low=0.49, high=0.59)
+    calibration = final_analysis(
+        recorded(tmp_path, *trials, predicted=predicted).close()
+    ).calibration
+    assert calibration is not None
+    assert (calibration.inside, calibration.total) == (3, 12)
+    assert "less than the 90%" in calibration.sentence
+
+
+def test_still_improving_advises_longer_training(tmp_path: Path) -> None:
+    """Where the best run's curve still rises at its end, longer training is advised."""
+    recorder = Recorder(tmp_path, network_task())
+    run_network(recorder, recorder.launch(recorder.admit(Proposal(configuration=DEFAULTS, by="x"))))
+    analysis = final_analysis(recorder.close())
+    assert any("train longer" in piece.sentence for piece in analysis.advice)
+
+
+@pytest.mark.parametrize("trials", [3, 12, 40])
+def test_no_sentence_is_broken(tmp_path: Path, trials: int) -> None:
+    """Every sentence of an analysis ends as a sentence, without a doubled or a stray mark."""
+    analysis = final_analysis(study_history(tmp_path, trials=trials, replicates=2))
+    sentences = [i.sentence for i in analysis.influences] + [p.sentence for p in analysis.advice]
+    sentences += [group.sentence for group in analysis.failures]
+    sentences += [analysis.gain.sentence] if analysis.gain else []
+    for sentence in sentences:
+        assert sentence.endswith("."), sentence
+        assert ".." not in sentence
+        assert "  " not in sentence
+        assert "None" not in sentence

@@ -1,0 +1,107 @@
+"""The views for a terminal: legible at 80 columns without colour, at every stage, inert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console, RenderableType
+
+from tests.histories import study_history
+from tests.report.test_write import hostile, stages
+from trialwright.history import History
+from trialwright.report.terminal import best_view, overview, summary, trial_view
+
+
+def shown(view: RenderableType, *, width: int = 80) -> str:
+    """What a terminal without colour shows."""
+    console = Console(width=width, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(view)
+    return capture.get()
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """A finished study of 30 trials with replicates."""
+    return study_history(tmp_path_factory.mktemp("study"), trials=30, replicates=3)
+
+
+def test_overview_tells_how_it_stands(history: History) -> None:
+    """The overview has the goal, the budget used, the best with its reason, and verdicts."""
+    said = shown(overview(history))
+    best = history.best()
+    assert best is not None
+    assert "maximize val_accuracy" in said
+    assert "30 of 30 trials, 36 runs" in said
+    assert f"(trial {best.number}, " in said
+    assert "“" in said
+    assert "discarded" in said
+
+
+def test_trial_view_tells_all_about_a_trial(history: History, tmp_path: Path) -> None:
+    """A trial's view has its changes, hypothesis, prediction, seeds, curve, diagnosis and logs."""
+    best = history.best()
+    assert best is not None
+    said = shown(trial_view(history, best.number, folder=Path("runs/digits")), width=120)
+    assert f"trial {best.proposal.parent}" in said
+    assert "not yet explored around the best" in said
+    assert "hypothesis" in said
+    assert "predicted" in said
+    assert [f"Seed {seed} (the script got 100{seed})" in said for seed in range(4)] == [True] * 4
+    assert "█" in said
+    assert "diagnosis" in said
+    assert f"runs/digits/trials/{best.number:04d}/runs/0.0/stdout.log" in said
+
+
+def test_trial_view_of_a_failure_shows_the_log(history: History) -> None:
+    """A failed trial's view has the cause, the remedy and the end of the log."""
+    failed = next(trial for trial in history.trials if trial.state == "failed")
+    said = shown(trial_view(history, failed.number))
+    seen = failed.runs[0].observation
+    assert seen is not None
+    assert seen.log_tail.splitlines()[-1] in said
+    assert "failure" in said
+
+
+def test_unknown_trial_is_named_with_those_there(history: History) -> None:
+    """A trial that is not there is an error that says which are."""
+    with pytest.raises(KeyError, match="0 to 29"):
+        trial_view(history, 30)
+
+
+def test_summary_ends_with_what_next(history: History) -> None:
+    """The end of a run shows the best configuration, the evidence, failures and what to do."""
+    said = shown(summary(history))
+    assert "gain" in said
+    assert "What failed" in said
+    assert "What to do next" in said
+    assert "learning_rate" in said
+
+
+@pytest.mark.parametrize("view", [overview, summary, best_view])
+def test_nothing_is_wider_than_the_terminal(history: History, view) -> None:
+    """At 80 columns no line is longer."""
+    assert max(len(line) for line in shown(view(history)).splitlines()) <= 80
+
+
+@pytest.mark.parametrize(
+    "stage", ["opened", "queued", "running", "all failed", "one trial", "mid-run"]
+)
+def test_views_at_every_stage(tmp_path: Path, stage: str) -> None:
+    """Each view has something to say from the first record on."""
+    history = stages(tmp_path, stage)
+    for view in (overview, summary, best_view):
+        assert shown(view(history)).strip()
+    for trial in history.trials:
+        assert f"Trial {trial.number}" in shown(trial_view(history, trial.number))
+
+
+def test_hostile_text_is_shown_and_inert(tmp_path: Path) -> None:
+    """Markup in a rationale is shown as it is; escape sequences and direction marks are gone."""
+    history = hostile(tmp_path)
+    for view in (overview(history), summary(history), trial_view(history, 2)):
+        said = shown(view)
+        assert "\x1b" not in said
+        assert "\u202e" not in said
+        assert "</script>" in said
