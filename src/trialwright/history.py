@@ -65,7 +65,10 @@ class Trial:
     """Every attempt, in the order of their launches."""
     verdict: Verdict | None = None
     value: float | None = None
-    """The mean objective over the seeds done; None if there is none, or one failed."""
+    """The mean objective over the seeds done; None if there is none, or one failed.
+
+    Kept by the history: it is asked for far more often than it changes.
+    """
     rerun: bool = False
     """Whether a further attempt of the first seed was asked for and not yet launched."""
 
@@ -130,12 +133,12 @@ class Trial:
             return "running" if self._going() else worst
         return "running" if self._going() or self.missing or self.rerun else "done"
 
-    def settle(self) -> None:
-        """Bring `value` up to date: for the history, after each change of the runs."""
-        # Asked for far more often than it changes: 10,000 trials are averaged in every report.
+    def mean(self) -> float | None:
+        """Compute `value` from the runs: for the history, after each change of them."""
         values = list(self.values.values())
-        good = bool(values) and self._worst() in (None, "done")
-        self.value = math.fsum(values) / len(values) if good else None
+        if not values or self._worst() not in (None, "done"):
+            return None
+        return math.fsum(values) / len(values)
 
     def _going(self) -> bool:
         return any(run.observation is None for run in self.latest.values())
@@ -383,7 +386,6 @@ class History:
         trial.runs.append(Run(launch, at))
         if launch.run.seed == 0:
             trial.rerun = False
-        trial.settle()
         self.launches += 1
         self._pending.add(trial.number)
         self._revalue(trial)
@@ -393,14 +395,14 @@ class History:
         trial = self.trials[observation.run.trial]
         run = self.run(observation.run)
         run.observation, run.ended_at = observation, at
-        trial.settle()
-        self._settle(trial)
         self._revalue(trial)
+        self._settle(trial)
         if trial.value is not None:
             self._valued_code = trial.code
 
     def _revalue(self, trial: Trial) -> None:
         """Keep the indices of values current: a launch can take a value away, an end give one."""
+        trial.value = trial.mean()
         self._count_spread(trial)
         if trial.value is None:
             self._valued.discard(trial.number)

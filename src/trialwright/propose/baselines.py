@@ -21,6 +21,9 @@ TRIES = 200
 LISTED = 20_000
 """Cells of the largest space that is listed: a second's work."""
 
+LOOKED_AT = 100
+"""Latest trials whose range is looked at: the cost of a draw must not grow with the history."""
+
 ENOUGH = 5
 """Random values from which on their range says something about the next one."""
 
@@ -115,10 +118,11 @@ def _expected(history: History) -> tuple[Interval | None, Hypothesis | None]:
     Of n + 1 exchangeable values the last lies within the range of the others with probability
     (n - 1)/(n + 1), and is their best with probability 1/(n + 1), whatever their distribution.
     """
+    code = history.code
     values = [
         trial.value
-        for trial in history.done(code=history.code)
-        if trial.proposal.by == "random" and trial.value is not None
+        for trial in history.trials[-LOOKED_AT:]
+        if trial.proposal.by == "random" and trial.value is not None and trial.code == code
     ]
     count = len(values)
     if count < ENOUGH:
