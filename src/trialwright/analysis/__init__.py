@@ -1,1 +1,1 @@
-"""."""
+"""From histories to numbers: comparisons, curves, models, importance. Pure, and decides nothing."""

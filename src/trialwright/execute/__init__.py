@@ -1,1 +1,1 @@
-"""."""
+"""From a trial to an observation: orders, runs, metrics, limits, causes of failure."""

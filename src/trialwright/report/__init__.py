@@ -1,1 +1,1 @@
-"""."""
+"""What a study found, in words and figures: terminal, Markdown, HTML."""
