@@ -9,41 +9,17 @@ from dataclasses import replace
 
 from trialwright.app.script.configs import path_of
 from trialwright.app.script.functions import fired_function, returned
-from trialwright.app.script.names import is_metric, is_step, slug, split_of
+from trialwright.app.script.names import is_metric, is_step, slug, split_of, vocabulary
 from trialwright.app.script.options import keywords
 from trialwright.app.script.setting import Reported, Spot
 from trialwright.app.script.source import Source
 from trialwright.app.script.template import Line, Slot, logged, pairs, pattern, printed
 
-_PRINT = frozenset(
-    [
-        "print",
-        "echo",
-        "secho",
-        "pprint",
-        "print_rank_0",
-        "master_print",
-        "print0",
-        "rank_zero_print",
-        "print_log",
-        "set_description",
-        "set_postfix_str",
-        "set_description_str",
-    ]
+_PRINT = vocabulary(
+    "print echo secho pprint print_rank_0 master_print print0 rank_zero_print print_log"
+    " set_description set_postfix_str set_description_str"
 )
-_LOG = frozenset(
-    [
-        "info",
-        "warning",
-        "debug",
-        "log",
-        "success",
-        "critical",
-        "error",
-        "log_info",
-        "rank_zero_info",
-    ]
-)
+_LOG = vocabulary("info warning debug log success critical error log_info rank_zero_info")
 _WRITE = re.compile(r"(sys\.(stdout|stderr)|tqdm|.*\b(pbar|bar|progress\w*))\.write")
 _SERVICES = {
     "wandb": "Weights & Biases",
@@ -51,8 +27,8 @@ _SERVICES = {
     "comet_ml": "Comet",
     "neptune": "neptune",
 }
-_SEPARATORS = re.compile(r"[,;|\[\]{}\t]|\s{2,}|:\s|\.\s|\s-+\s|->|=>|>>")
-_EDGES = " \t:=>[]('\"-{~|#*.,)→≈"
+_SEPARATORS = re.compile(r"[,;|│┃\[\]{}\t]|\s{2,}|:\s|\.\s|\s-+\s|->|=>|>>")
+_EDGES = " \t:=>[]('\"-{~|│┃#*.,)→≈"
 
 
 def read_reported(source: Source) -> list[Reported]:
@@ -114,7 +90,7 @@ def _from_line(source: Source, line: Line, call: ast.Call) -> Iterator[Reported]
     """The metrics of one printed line; all of them share its pattern."""
     named: dict[int, str] = {}
     origin: dict[int, str] = {}
-    for index, label in _labels(source, line).items():
+    for index, label in labels(line).items() or _bare(source, line).items():
         name = slug(label)
         if is_step(name) and not ({"epoch", "step"} & set(named.values())):
             named[index] = "epoch" if "epoch" in name else "step"
@@ -137,9 +113,12 @@ def _from_line(source: Source, line: Line, call: ast.Call) -> Iterator[Reported]
         )
 
 
-def _labels(source: Source, line: Line) -> dict[int, str]:
-    """What stands right before each slot; a percentage in brackets takes the label of its count."""
-    labels: dict[int, str] = {}
+def labels(line: Line) -> dict[int, str]:
+    """Return the words before each slot of a line, by the slot's index.
+
+    A percentage in brackets takes the label of the count before it: `Accuracy: 9/10 (90%)`.
+    """
+    found: dict[int, str] = {}
     pending = ""
     for index, piece in enumerate(line):
         if not isinstance(piece, Slot):
@@ -152,12 +131,18 @@ def _labels(source: Source, line: Line) -> dict[int, str]:
             pending = label
         if not label and pending and after.lstrip().startswith("%"):
             label = pending
-            labels = {at: name for at, name in labels.items() if name != pending}
-        if not label and index == 0 and len(line) == 1 and piece.value is not None:
-            label = _name_of(source, piece.value)
+            found = {at: name for at, name in found.items() if name != pending}
         if label:
-            labels[index] = label
-    return labels
+            found[index] = label
+    return found
+
+
+def _bare(source: Source, line: Line) -> dict[int, str]:
+    """A line that is one value, under the value's own name: `print(accuracy)`."""
+    if len(line) != 1 or not isinstance(line[0], Slot) or line[0].value is None:
+        return {}
+    name = _name_of(source, line[0].value)
+    return {0: name} if name else {}
 
 
 def _label(text: str) -> str:

@@ -7,161 +7,32 @@ import re
 from trialwright.app.script.setting import Split
 from trialwright.task import Direction
 
-_HIGHER = frozenset(
-    [
-        "acc",
-        "accuracy",
-        "accuracies",
-        "top1",
-        "top5",
-        "prec1",
-        "prec5",
-        "acc1",
-        "acc5",
-        "f1",
-        "fscore",
-        "f1score",
-        "auc",
-        "auroc",
-        "rocauc",
-        "auprc",
-        "prauc",
-        "roc",
-        "ap",
-        "map",
-        "map50",
-        "r2",
-        "rsquared",
-        "precision",
-        "recall",
-        "score",
-        "scores",
-        "reward",
-        "rewards",
-        "return",
-        "returns",
-        "iou",
-        "miou",
-        "jaccard",
-        "dice",
-        "bleu",
-        "rouge",
-        "meteor",
-        "ndcg",
-        "mrr",
-        "psnr",
-        "ssim",
-        "kappa",
-        "mcc",
-        "spearman",
-        "pearson",
-        "corr",
-        "correlation",
-        "specificity",
-        "sensitivity",
-        "likelihood",
-        "em",
-        "hits",
-        "hit",
-        "win",
-        "winrate",
-        "throughput",
-        "episodic",
-        "elo",
-        "silhouette",
-        "correct",
-    ]
+
+def vocabulary(words: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(words.split())
+
+
+_HIGHER = vocabulary(
+    "acc accuracy accuracies top1 top5 prec1 prec5 acc1 acc5 f1 fscore f1score auc auroc"
+    " rocauc auprc prauc roc ap map map50 r2 rsquared precision recall score scores reward"
+    " rewards return returns iou miou jaccard dice bleu rouge meteor ndcg mrr psnr ssim"
+    " kappa mcc spearman pearson corr correlation specificity sensitivity likelihood em hits"
+    " hit win winrate throughput episodic elo silhouette correct"
 )
-_LOWER = frozenset(
-    [
-        "loss",
-        "losses",
-        "error",
-        "errors",
-        "err",
-        "rmse",
-        "mse",
-        "mae",
-        "mape",
-        "rmsle",
-        "msle",
-        "smape",
-        "logloss",
-        "nll",
-        "perplexity",
-        "ppl",
-        "cer",
-        "wer",
-        "eer",
-        "bpc",
-        "bpb",
-        "fid",
-        "brier",
-        "deviance",
-        "crossentropy",
-        "entropy",
-        "kl",
-        "regret",
-        "cost",
-        "residual",
-        "distance",
-        "misclassification",
-    ]
+_LOWER = vocabulary(
+    "loss losses error errors err rmse mse mae mape rmsle msle smape logloss nll perplexity"
+    " ppl cer wer eer bpc bpb fid brier deviance crossentropy entropy kl regret cost"
+    " residual distance misclassification"
 )
-_FILLERS = frozenset(
-    [
-        "average",
-        "avg",
-        "mean",
-        "final",
-        "current",
-        "the",
-        "set",
-        "overall",
-        "total",
-        "of",
-        "on",
-        "is",
-        "our",
-        "now",
-        "results",
-        "result",
-    ]
+_FILLERS = vocabulary(
+    "average avg mean final current the set overall total of on is our now results result"
 )
-_VALIDATION = frozenset(
-    [
-        "val",
-        "valid",
-        "validation",
-        "dev",
-        "eval",
-        "evaluation",
-        "heldout",
-        "holdout",
-        "cv",
-        "oof",
-        "va",
-    ]
-)
+_VALIDATION = vocabulary("val valid validation dev eval evaluation heldout holdout cv oof va")
 _TEST = frozenset(["test", "testing", "te"])
 _TRAIN = frozenset(["train", "training", "tr"])
-_STEP = frozenset(
-    [
-        "epoch",
-        "epochs",
-        "step",
-        "steps",
-        "iter",
-        "iters",
-        "iteration",
-        "iterations",
-        "it",
-        "round",
-        "batch",
-        "update",
-        "ep",
-        "globalstep",
-    ]
+_STEP = vocabulary(
+    "epoch epochs step steps iter iters iteration iterations it round batch update ep globalstep"
 )
 
 

@@ -32,6 +32,7 @@ def read_script(path: Path) -> Script:
         reported=_distinct(reported),
         description=_description(found[0]),
         notes=tuple(_notes(found, interfaces)),
+        modules=_modules(found),
     )
 
 
@@ -60,6 +61,13 @@ def _options(source: Source) -> Interface | None:
         if interface is not None:
             return interface
     return None
+
+
+def _modules(found: list[Source]) -> tuple[str, ...]:
+    root = found[0].path.parent
+    named = sorted({module for source in found for module in source.modules})
+    beside = {name for name in named if (root / f"{name}.py").exists() or (root / name).is_dir()}
+    return tuple(name for name in named if name not in beside)
 
 
 def _distinct(reported: tuple[Reported, ...]) -> tuple[Reported, ...]:

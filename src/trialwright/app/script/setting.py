@@ -118,4 +118,6 @@ class Script:
     reported: tuple[Reported, ...] = ()
     description: str = ""
     """Its docstring's first paragraph, or the parser's description."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    """Top-level modules that it imports, those beside it left out."""

@@ -120,7 +120,8 @@ def pattern(line: Line, names: dict[int, str]) -> str:
             parts.append(rf"\s*(?P<{names[index]}>{VALUE})")
         else:
             parts.append(".*?")
-    return re.sub(r"(\\s[*+])+(?=\\s\*)", "", "".join(parts))
+    text = re.sub(r"(\\s[*+])+(?=\\s\*)", "", "".join(parts))
+    return re.sub(r"^(\\s[*+]|\.\*\?)+", "", text)
 
 
 def _literal(source: Source, node: ast.expr) -> str | None:

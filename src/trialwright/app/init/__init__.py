@@ -1,0 +1,1 @@
+"""`trialwright init`: from a script to a study file, with every guess marked and proved."""
