@@ -124,7 +124,7 @@ def _unknown(ending: Ending, crash: Crash) -> tuple[Cause, str]:
 def _killed(ending: Ending, crash: Crash) -> tuple[Cause, str]:
     """Tell the kernel's out-of-memory killer from a person or a scheduler, as far as one can."""
     memory = _gibibytes(ending.peak_memory_bytes)
-    if re.search(r"^Killed\b", crash.behind, re.MULTILINE):
+    if re.search(r"^(?:.*: line \d+: +\d+ )?Killed\b", crash.behind, re.MULTILINE):
         return "out_of_memory_host", (
             f"Killed (SIGKILL){memory}: most likely the kernel, for want of memory; take less data"
             " into memory, a smaller model, or fewer runs at a time (runner: workers)"

@@ -14,6 +14,9 @@ from trialwright.emit import TAG
 LAST_LINES = 40
 """Lines at the end of a log in which its death is looked for, where there is no traceback."""
 
+SURVIVED_LINES = 20
+"""A run that prints more than this after a traceback has survived it."""
+
 TAIL_LINES = 30
 TAIL_CHARACTERS = 4_000
 
@@ -49,14 +52,17 @@ def crash_of(tail: str) -> Crash:
     """Read the end of a log."""
     text = _untagged(clean(tail))
     headers = list(_HEADER.finditer(text))
+    ending = "\n".join(text.splitlines()[-LAST_LINES:])
     if not headers:
-        return Crash(behind="\n".join(text.splitlines()[-LAST_LINES:]))
+        return Crash(behind=ending, place=_place(ending.splitlines()))
     starts = [header.start() for header in headers]
     blocks = [
         _block(text[start:end], header["prefix"])
         for start, end, header in zip(starts, [*starts[1:], len(text)], headers, strict=True)
     ]
     last, behind, place = blocks[-1]
+    if sum(bool(line.strip()) for line in behind.splitlines()) > SURVIVED_LINES:
+        return Crash(behind=ending)
     exceptions = [last]
     for index in range(len(blocks) - 2, -1, -1):
         said, after, _ = blocks[index]
@@ -95,14 +101,18 @@ def _block(text: str, prefix: str) -> tuple[str, str, str]:
     lines = [line.removeprefix(mark).lstrip("|") if mark else line for line in text.splitlines()]
     if prefix.strip() == "|" or "Exception Group" in prefix:
         lines = [line.lstrip(" |") if "File " not in line else line for line in lines]
-    place, at = "", 1
+    at = 1
     while at < len(lines) and _FRAME_LINE.match(lines[at]):
-        frame = _FRAME.match(lines[at].lstrip(" |│"))
-        if frame:
-            place = f"{frame['file']}, line {frame['line']}"
         at += 1
+    place = _place(lines[:at])
     end = at + 1
     # A message may run over several lines, until an empty one.
     while end < len(lines) and lines[end].strip() and end - at < 20:
         end += 1
     return "\n".join(lines[at:end]), "\n".join(lines[end:]), place
+
+
+def _place(lines: list[str]) -> str:
+    """The last file and line that a traceback, or a syntax error without one, names."""
+    frames = (_FRAME.match(line.lstrip(" |│")) for line in reversed(lines))
+    return next((f"{frame['file']}, line {frame['line']}" for frame in frames if frame), "")

@@ -70,7 +70,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     *_symptom(
         "out_of_memory_host",
         "shared memory is full: use fewer data loader workers, or give the machine more of it",
-        r"^.*(?:insufficient shared memory|shared memory limit).*",
+        r"^.*(?:insufficient shared memory|shared memory limit|out of shared memory).*",
     ),
     *_symptom(
         "transient",
