@@ -74,15 +74,17 @@ def default_of(name: str) -> dict[str, Scalar]:
     return task_of(name).space.require(values)
 
 
-def evaluate(name: str, configuration: Mapping[str, Scalar], seed: int) -> Evaluation:
-    """Train task `name` under `seed`, or remember how that went.
+def evaluate(
+    name: str, configuration: Mapping[str, Scalar], seed: int, *, cache: Path = CACHE
+) -> Evaluation:
+    """Train task `name` under `seed`, or remember from `cache` how that went.
 
     The seconds are those of the training that really ran, on whatever else the machine was doing.
 
     Raises:
         DataError: the task's data can't be had.
     """
-    path = CACHE / name / f"{_key(name, configuration, seed)}.json"
+    path = cache / name / f"{_key(name, configuration, seed)}.json"
     if path.is_file():
         kept = json.loads(path.read_text())
         return Evaluation(
