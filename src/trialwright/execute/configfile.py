@@ -163,10 +163,6 @@ def _put(
 
 
 def _misfit(name: str, key: str, what: str, base: Path | None) -> StudyError:
-    if base is None:
-        return StudyError(
-            f"parameter {name}: {key} is a parameter too, so it can't hold others: rename one"
-        )
     return StudyError(
         f"parameter {name} does not fit the base {base}: there {key} is {what}; name a key that"
         " holds one value"
