@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,88 @@ command: [python, train.py, "{config}"]
 space:
   lr: {float: [1e-3, 1E0], log: true}
 """
+
+
+FULL = """\
+name: w.1
+goal: minimize val_loss
+reduce: mean_last_3
+description: |
+  Two
+  lines
+model: xgboost
+command: [python, train.py, "--out={folder}", "{args}", 3]
+workdir: run
+base: base.yaml
+format: json
+argument: "--{name} {value}"
+environment: {pass: [API_KEY], set: {OMP_NUM_THREADS: 1, LR: "{lr}"}}
+metrics:
+  regex: ['loss (?P<val_loss>\\S+)']
+  file: m.csv
+  tensorboard: "{folder}/tb"
+  rename: {a: b}
+space:
+  lr: {float: [1e-4, .1], log: true, default: 1E-2, description: step}
+  drop: {float: [0, 1], step: 0.25}
+  depth: {int: [1, 9], step: 2, default: 3.0}
+  booster: {choice: [tree, dart, null, 1, true], default: tree}
+  rate: {float: [0, 0.5], when: {booster: dart, depth: [3, 5]}}
+  batch: {ordinal: [16, 32, 64], default: 32, when: lr > 0.001}
+constraints: [lr * depth <= 1]
+start: [{lr: 0.05}, {depth: 5, booster: dart, rate: 0.5}]
+grid: {depth: [1, 3], drop: [0, 1]}
+limits: {run: 1h30m, memory: 4GiB, stall: 90, grace: 0, log: 500KB}
+budget: {trials: 20, runs: 40, time: 2d}
+seeds: {screen: 2, study: 7}
+prune: {rule: asha, first: 2, factor: 4}
+keep: {files: ["*.pt"], trials: 3}
+code: ["*.py"]
+team: [expert, tpe]
+runner: {kind: local, workers: 4, cpus: 2, gpus: 0.5}
+confidence: 0.9
+"""
+"""Every key of a study file."""
+
+FULL_SPACE = Space(
+    (
+        Float("lr", 1e-4, 0.1, log=True, default=0.01, description="step"),
+        Float("drop", 0.0, 1.0, step=0.25),
+        Int("depth", 1, 9, step=2, default=3),
+        Choice("booster", ("tree", "dart", None, 1, True), default="tree"),
+        Float("rate", 0.0, 0.5, when="booster == 'dart' and depth in [3, 5]"),
+        Ordinal("batch", (16, 32, 64), default=32, when="lr > 0.001"),
+    ),
+    ("lr * depth <= 1",),
+)
+FULL_TASK = Task(
+    name="w.1",
+    objective=Objective(metric="val_loss", direction="minimize", reduce="mean_last", window=3),
+    description="Two\nlines\n",
+    model="xgboost",
+    command=("python", "train.py", "--out={folder}", "{args}", "3"),
+    workdir="run",
+    delivery=Delivery(base="base.yaml", format="json", argument="--{name} {value}"),
+    environment=Environment(passed=("API_KEY",), set={"OMP_NUM_THREADS": "1", "LR": "{lr}"}),
+    metrics=MetricRoute(
+        patterns=(r"loss (?P<val_loss>\S+)",),
+        file="m.csv",
+        tensorboard="{folder}/tb",
+        rename={"a": "b"},
+    ),
+    space=FULL_SPACE,
+    start=({"lr": 0.05}, {"depth": 5, "booster": "dart", "rate": 0.5}),
+    grid={"depth": (1, 3), "drop": (0.0, 1.0)},
+    limits=Limits(run_s=5400, memory_bytes=2**32, stall_s=90, grace_s=0, log_bytes=500_000),
+    budget=Budget(trials=20, runs=40, time_s=172800),
+    seeds=Seeds(screen=2, study=7),
+    prune=Prune(rule="asha", first=2, factor=4),
+    keep=Keep(files=("*.pt",), trials=3),
+    code=("*.py",),
+    team=("expert", "tpe"),
+    runner=RunnerPlan(workers=4, cpus=2, gpus=0.5),
+    confidence=0.9,
+)
 
 
 @pytest.fixture
@@ -163,88 +246,7 @@ def test_the_wrong_type_anywhere_is_a_problem_and_never_a_crash(junk: str, folde
 
 def test_every_key_reaches_its_place_in_the_task(folder: Path) -> None:
     """A file that uses everything gives the task that says the same in Python."""
-    task = read(
-        """\
-name: w.1
-goal: minimize val_loss
-reduce: mean_last_3
-description: |
-  Two
-  lines
-model: xgboost
-command: [python, train.py, "--out={folder}", "{args}", 3]
-workdir: run
-base: base.yaml
-format: json
-argument: "--{name} {value}"
-environment: {pass: [API_KEY], set: {OMP_NUM_THREADS: 1, LR: "{lr}"}}
-metrics:
-  regex: ['loss (?P<val_loss>\\S+)']
-  file: m.csv
-  tensorboard: "{folder}/tb"
-  rename: {a: b}
-space:
-  lr: {float: [1e-4, .1], log: true, default: 1E-2, description: step}
-  drop: {float: [0, 1], step: 0.25}
-  depth: {int: [1, 9], step: 2, default: 3.0}
-  booster: {choice: [tree, dart, null, 1, true], default: tree}
-  rate: {float: [0, 0.5], when: {booster: dart, depth: [3, 5]}}
-  batch: {ordinal: [16, 32, 64], default: 32, when: lr > 0.001}
-constraints: [lr * depth <= 1]
-start: [{lr: 0.05}, {depth: 5, booster: dart, rate: 0.5}]
-grid: {depth: [1, 3], drop: [0, 1]}
-limits: {run: 1h30m, memory: 4GiB, stall: 90, grace: 0, log: 500KB}
-budget: {trials: 20, runs: 40, time: 2d}
-seeds: {screen: 2, study: 7}
-prune: {rule: asha, first: 2, factor: 4}
-keep: {files: ["*.pt"], trials: 3}
-code: ["*.py"]
-team: [expert, tpe]
-runner: {kind: local, workers: 4, cpus: 2, gpus: 0.5}
-confidence: 0.9
-""",
-        folder,
-    )
-    space = Space(
-        (
-            Float("lr", 1e-4, 0.1, log=True, default=0.01, description="step"),
-            Float("drop", 0.0, 1.0, step=0.25),
-            Int("depth", 1, 9, step=2, default=3),
-            Choice("booster", ("tree", "dart", None, 1, True), default="tree"),
-            Float("rate", 0.0, 0.5, when="booster == 'dart' and depth in [3, 5]"),
-            Ordinal("batch", (16, 32, 64), default=32, when="lr > 0.001"),
-        ),
-        ("lr * depth <= 1",),
-    )
-    assert task == Task(
-        name="w.1",
-        objective=Objective(metric="val_loss", direction="minimize", reduce="mean_last", window=3),
-        description="Two\nlines\n",
-        model="xgboost",
-        folder=str(folder),
-        command=("python", "train.py", "--out={folder}", "{args}", "3"),
-        workdir="run",
-        delivery=Delivery(base="base.yaml", format="json", argument="--{name} {value}"),
-        environment=Environment(passed=("API_KEY",), set={"OMP_NUM_THREADS": "1", "LR": "{lr}"}),
-        metrics=MetricRoute(
-            patterns=(r"loss (?P<val_loss>\S+)",),
-            file="m.csv",
-            tensorboard="{folder}/tb",
-            rename={"a": "b"},
-        ),
-        space=space,
-        start=({"lr": 0.05}, {"depth": 5, "booster": "dart", "rate": 0.5}),
-        grid={"depth": (1, 3), "drop": (0.0, 1.0)},
-        limits=Limits(run_s=5400, memory_bytes=2**32, stall_s=90, grace_s=0, log_bytes=500_000),
-        budget=Budget(trials=20, runs=40, time_s=172800),
-        seeds=Seeds(screen=2, study=7),
-        prune=Prune(rule="asha", first=2, factor=4),
-        keep=Keep(files=("*.pt",), trials=3),
-        code=("*.py",),
-        team=("expert", "tpe"),
-        runner=RunnerPlan(workers=4, cpus=2, gpus=0.5),
-        confidence=0.9,
-    )
+    assert read(FULL, folder) == replace(FULL_TASK, folder=str(folder))
 
 
 def test_a_small_file_has_the_usual_values(folder: Path) -> None:
