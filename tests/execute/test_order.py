@@ -418,11 +418,22 @@ class TestEnvironment:
 
     @pytest.mark.parametrize(
         "name",
-        (
-            "AWS_SECRET_ACCESS_KEY AWS_ACCESS_KEY_ID GITHUB_TOKEN GITHUB_PAT PGPASSWORD MYSQL_PWD"
-            " GOOGLE_APPLICATION_CREDENTIALS anthropic_api_key OPENAI_APIKEY DB_PASSPHRASE"
-            " MY_SECRET SSH_PRIVATEKEY KAGGLE_KEY HUGGINGFACEHUB_API_TOKEN"
-        ).split(),
+        [
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_ACCESS_KEY_ID",
+            "GITHUB_TOKEN",
+            "GITHUB_PAT",
+            "PGPASSWORD",
+            "MYSQL_PWD",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "anthropic_api_key",
+            "OPENAI_APIKEY",
+            "DB_PASSPHRASE",
+            "MY_SECRET",
+            "SSH_PRIVATEKEY",
+            "KAGGLE_KEY",
+            "HUGGINGFACEHUB_API_TOKEN",
+        ],
     )
     def test_names_of_secrets(self, name: str) -> None:
         """Names that carry keys are known for it."""
@@ -430,11 +441,25 @@ class TestEnvironment:
 
     @pytest.mark.parametrize(
         "name",
-        (
-            "PATH HOME PWD OLDPWD TOKENIZERS_PARALLELISM MAX_TOKENS KEYBOARD XDG_RUNTIME_DIR"
-            " SSH_AUTH_SOCK CUDA_VISIBLE_DEVICES MONKEY PYTHONPATH HF_HOME SLURM_JOB_ID KEYMAP"
-            " DBUS_SESSION_BUS_ADDRESS PATTERN"
-        ).split(),
+        [
+            "PATH",
+            "HOME",
+            "PWD",
+            "OLDPWD",
+            "TOKENIZERS_PARALLELISM",
+            "MAX_TOKENS",
+            "KEYBOARD",
+            "XDG_RUNTIME_DIR",
+            "SSH_AUTH_SOCK",
+            "CUDA_VISIBLE_DEVICES",
+            "MONKEY",
+            "PYTHONPATH",
+            "HF_HOME",
+            "SLURM_JOB_ID",
+            "KEYMAP",
+            "DBUS_SESSION_BUS_ADDRESS",
+            "PATTERN",
+        ],
     )
     def test_names_that_only_resemble_them(self, name: str) -> None:
         """What a training script may need is inherited."""
