@@ -59,11 +59,19 @@ class Shape:
         return float(self.gain[self.best] - self.gain[0])
 
     @property
+    def luck(self) -> float:
+        """How far the best of so many noisy points stands above the trend."""
+        return self.noise * math.sqrt(2.0 * math.log(max(len(self.gain), 2)))
+
+    @property
+    def hardly_moved(self) -> bool:
+        """Whether the best point is no better than the first, but for noise."""
+        return self.rise - self.luck <= 3 * self.noise
+
+    @property
     def fall(self) -> float:
         """From the best point to the last one, at least 0, less what noise alone makes of it."""
-        # The best of n noisy points stands above the trend by about the expected maximum.
-        luck = self.noise * math.sqrt(2.0 * math.log(max(len(self.gain), 2)))
-        return max(float(self.gain[self.best] - self.gain[-1]) - luck, 0.0)
+        return max(float(self.gain[self.best] - self.gain[-1]) - self.luck, 0.0)
 
     @property
     def span(self) -> float:
@@ -166,7 +174,7 @@ def _read(
         yield "diverged"
         return
     overfitting = pair is not None and _is_overfitting(pair)
-    collapsed = shape.fall > 0.5 * max(shape.rise, 1e-12) and shape.fall > 3 * shape.noise
+    collapsed = _is_collapsed(shape)
     if collapsed and not overfitting:
         yield "late_collapse"
     if overfitting or (not collapsed and pair is None and _turned(shape)):
@@ -174,7 +182,7 @@ def _read(
     climbing = _is_climbing(shape)
     if pair is not None and not overfitting and _is_underfitting(pair, shape, climbing=climbing):
         yield "underfitting"
-    elif not climbing and len(shape.gain) >= 5 and shape.rise <= 3 * shape.noise and not collapsed:
+    elif shape.hardly_moved and len(shape.gain) >= 5 and not climbing and not collapsed:
         yield "underfitting" if shape.span > 0 else "plateaued"
     if climbing and not overfitting and not collapsed:
         yield "still_improving"
@@ -182,6 +190,12 @@ def _read(
         yield "plateaued"
     if len(shape.gain) >= 8 and shape.noise > 0.15 * shape.span > 0:
         yield "noisy"
+
+
+def _is_collapsed(shape: Shape) -> bool:
+    """It had learnt something, and lost most of it; or it lost far more than noise explains."""
+    learnt = shape.rise > 4 * shape.noise and shape.fall > 0.5 * shape.rise
+    return shape.fall > 3 * shape.noise and (learnt or shape.fall > 8 * shape.noise)
 
 
 def _diverged(observation: Observation, objective: Objective, shape: Shape) -> bool:
@@ -204,8 +218,11 @@ def _is_overfitting(pair: Pair) -> bool:
     if turned and went_on:
         return True
     # A gap that is most of what training gained says the same of a series that has not turned.
+    # It must also be a good part of the value itself, or any small difference would be called so.
     lead = pair.gap - max(float(train.gain[0] - held.gain[0]), 0.0)
-    return lead > 0.5 * max(train.rise, 1e-12) and lead > 4 * (held.noise + train.noise)
+    level = max(abs(float(held.gain[-1])), abs(float(train.gain[-1])))
+    wide = lead > 4 * (held.noise + train.noise) and lead > 0.1 * level
+    return wide and lead > 0.5 * max(train.rise, 1e-12)
 
 
 def _turned(shape: Shape) -> bool:
@@ -219,7 +236,7 @@ def _is_underfitting(pair: Pair, shape: Shape, *, climbing: bool) -> bool:
     """Training is no better than the held-out series, and both still move."""
     scale = max(pair.train.span, pair.held_out.span, 1e-12)
     together = pair.gap < 0.05 * scale + pair.held_out.noise
-    return together and (climbing or shape.rise <= 3 * shape.noise)
+    return together and (climbing or shape.hardly_moved)
 
 
 def _is_climbing(shape: Shape) -> bool:
@@ -288,12 +305,15 @@ def _noise(gain: Array) -> float:
     """Estimate the standard deviation around a smooth trend, from second differences.
 
     They cancel a line; for white noise their variance is 6 sigma^2 (Gasser, Sroka and
-    Jennen-Steinmetz, Biometrika 1986). The median keeps jumps out.
+    Jennen-Steinmetz, Biometrika 1986). What is far out of line is a jump, and left out.
     """
     if len(gain) < 4:
         return 0.0
     second = gain[:-2] - 2.0 * gain[1:-1] + gain[2:]
-    return float(1.4826 * np.median(np.abs(second - np.median(second))) / math.sqrt(6.0))
+    second = second - np.median(second)
+    usual = 1.4826 * float(np.median(np.abs(second)))
+    inside = second[np.abs(second) <= 4 * usual] if usual > 0 else second[second == 0]
+    return float(np.sqrt(np.mean(inside**2)) / math.sqrt(6.0))
 
 
 def _robust_slope(steps: Array, gain: Array) -> float:

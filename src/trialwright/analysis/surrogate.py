@@ -39,6 +39,10 @@ _NOISE = 0.03
 _NOISE_SPREAD = 1.2
 _SIGNAL_SPREAD = 0.5
 _MEAN_VARIANCE = 0.5
+_UNKNOWN_SPREAD = 0.3
+"""What other values are taken to differ by, as a share of the only one that was seen."""
+_BEND = 3.0
+"""Units below the good results from which on utilities fall as a logarithm."""
 _JITTER = 1e-6
 _SQRT5 = math.sqrt(5.0)
 
@@ -55,6 +59,8 @@ class Data:
     """Seeds behind each value; None: one each."""
     noise_sd: float | None = None
     """Of one seed, in the values' unit, where replicates tell; None: learnt."""
+    scatter_sd: float = 0.0
+    """Noise that is expected at least, in the values' unit, while it is learnt."""
     floor: float = 0.0
     """The least spread that the values are taken to have, in their unit."""
 
@@ -115,8 +121,9 @@ class Features:
 class Scale:
     """A monotone map from values to utilities around 0, larger better, and back.
 
-    Utilities are linear above the median of the better half and logarithmic below it, so that one
-    catastrophic trial does not flatten what distinguishes the good ones.
+    Utilities are linear above the median of the better half, nearly so shortly below it, and
+    logarithmic far below, so that one catastrophic trial does not flatten what distinguishes the
+    good ones.
     """
 
     sign: int
@@ -136,7 +143,7 @@ class Scale:
             unit = float(np.std(gains))
         unit = max(unit, floor)
         if unit <= 1e-12 * (1.0 + abs(centre)):
-            unit = max(abs(centre) * 0.1, 1e-3)
+            unit = abs(centre) * _UNKNOWN_SPREAD or 1.0
         raw = Scale(sign, centre, unit).to_utility(values)
         spread = float(np.std(raw)) if len(raw) > 2 else 1.0
         return Scale(sign, centre, unit, float(np.mean(raw)), max(spread, 0.5))
@@ -144,13 +151,14 @@ class Scale:
     def to_utility(self, values: Array) -> Array:
         """Map values to utilities."""
         gain = (self.sign * np.asarray(values) - self.centre) / self.unit
-        bent = np.where(gain < 0, -np.log1p(np.maximum(-gain, 0.0)), gain)
+        bent = np.where(gain < 0, -_BEND * np.log1p(np.maximum(-gain, 0.0) / _BEND), gain)
         return np.asarray((bent - self.shift) / self.stretch)
 
     def to_value(self, utilities: Array) -> Array:
         """Map utilities to values."""
         bent = np.asarray(utilities) * self.stretch + self.shift
-        gain = np.where(bent < 0, -np.expm1(np.minimum(-bent, 30.0)), bent)
+        below = _BEND * np.expm1(np.minimum(np.maximum(-bent, 0.0) / _BEND, 30.0))
+        gain = np.where(bent < 0, -below, bent)
         return np.asarray(self.sign * (gain * self.unit + self.centre))
 
 
@@ -192,6 +200,18 @@ class Surrogate:
     def run_noise(self) -> float:
         """Variance of a run under one seed, in utilities."""
         return float(np.max(self.noise))
+
+    @property
+    def surprise(self) -> float:
+        """How far results were from what the others foretold, in its own deviations; at least 1.
+
+        Root mean square of the leave-one-out residuals (Rasmussen and Williams 2006, eq. 5.12).
+        """
+        if len(self.targets) < 3:
+            return 1.0
+        inverse = cho_solve((self._lower, True), np.eye(len(self.targets)), check_finite=False)
+        residuals = self._weights / np.sqrt(np.diag(inverse))
+        return max(1.0, float(np.sqrt(np.mean(residuals**2))))
 
     def utility(self, points: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation in utilities at points of `features`, each (m,)."""
@@ -261,6 +281,7 @@ def fit(space: Space, data: Data, *, relevance: Array | None = None) -> Surrogat
         shares=1.0 / seeds,
         prior=_length_prior(features, relevance),
         noise=known,
+        usual_noise=max(_NOISE, min((data.scatter_sd / scale.unit / scale.stretch) ** 2, 1.0)),
     )
     with _one_thread():
         logs = _most_probable(problem)
@@ -352,6 +373,9 @@ class _Problem:
     prior: Array
     """Medians of the logs of the lengths, shape (d,)."""
     noise: float | None
+    """Variance of a run's noise, where it is known."""
+    usual_noise: float
+    """The median of its prior where it is not."""
 
     def unpack(self, logs: Array) -> tuple[Array, float, float]:
         """Return lengths, signal variance, noise variance."""
@@ -360,7 +384,7 @@ class _Problem:
 
     def start(self) -> Array:
         """Return the medians of all priors."""
-        tail = [0.0] if self.noise else [0.0, math.log(_NOISE)]
+        tail = [0.0] if self.noise else [0.0, math.log(self.usual_noise)]
         return np.concatenate([self.prior, tail])
 
     def __call__(self, logs: Array) -> tuple[float, Array]:

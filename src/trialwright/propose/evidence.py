@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from trialwright.analysis.curves import diagnose
 from trialwright.analysis.surrogate import Data, Feasibility, Surrogate, fit
@@ -25,14 +26,17 @@ from trialwright.task import Task
 
 Array = NDArray[np.float64]
 
+REMEMBERED = 100
+"""Best trials whose changes count as experience."""
 LOOKED_AT = 5
 """Best trials whose curves are read."""
 FEW = 4
 """Results below which their spread says little, and the metric's usual spread is taken instead."""
 LEVEL = 0.9
 """Of predicted intervals."""
-_Z = 1.6449
-"""Two-sided normal quantile of `LEVEL`."""
+
+_PATIENCE = 3.0
+"""Predictions that are taken to have been right before any was made."""
 
 _NOT_ITS_FAULT: frozenset[Cause] = frozenset(
     {
@@ -126,10 +130,11 @@ class Evidence:
         """What moves start from."""
         shown = self.best[:LOOKED_AT]
         return Seen(
-            best=shown,
+            best=self.best[:REMEMBERED],
+            sign=self.sign,
             diagnoses={t.number: d for t in shown if (d := self.reading(t)) is not None},
             failed=self.failed,
-            classes=knowledge.metric_facts(self.task.objective.metric).classes,
+            facts=self.facts,
         )
 
     def reading(self, trial: Trial) -> Diagnosis | None:
@@ -157,6 +162,7 @@ class Evidence:
             sign=self.sign,
             seeds=np.array([max(len(trial.values), 1) for trial in trials], dtype=np.float64),
             noise_sd=self.noise_sd,
+            scatter_sd=self.scatter_sd,
             floor=self._floor(len(self.values)),
         )
         model = fit(self.task.space, data, relevance=self.prior.relevance)
@@ -175,6 +181,12 @@ class Evidence:
         if degrees < 3:
             return None
         return math.sqrt(sum(float(np.var(g)) * len(g) for g in groups) / degrees)
+
+    @property
+    def scatter_sd(self) -> float:
+        """How much the objective jumps about within the best runs."""
+        found = [reading.numbers.get("noise_sd", 0.0) for reading in self.seen.diagnoses.values()]
+        return float(np.median(found)) if found else 0.0
 
     @cached_property
     def feasibility(self) -> Feasibility:
@@ -208,7 +220,13 @@ class Evidence:
             return Interval(low=expects[0], high=expects[1], level=LEVEL) if expects else None
         model = self.model
         mean, sd = model.utility(model.features.of([configuration]))
-        reach = _Z * math.sqrt(float(sd[0]) ** 2 + model.run_noise)
+        # Student's quantile, since the model's own spread is an estimate from few results.
+        quantile = float(stdtrit(len(self.values) + 1, 0.5 + LEVEL / 2))
+        reach = (
+            quantile
+            * max(model.surprise, self.misses)
+            * math.sqrt(float(sd[0]) ** 2 + model.run_noise)
+        )
         ends = model.scale.to_value(np.array([mean[0] - reach, mean[0] + reach]))
         low, high = float(np.min(ends)), float(np.max(ends))
         if self.facts.low is not None:
@@ -216,6 +234,23 @@ class Evidence:
         if self.facts.high is not None:
             low, high = min(low, self.facts.high), min(high, self.facts.high)
         return Interval(low=low, high=high, level=LEVEL)
+
+    @cached_property
+    def misses(self) -> float:
+        """How much wider than foretold the expert's own errors were so far; at least 1.
+
+        Candidates are chosen for what the model hopes of them, so there it errs more.
+        """
+        squares = [
+            min(((value - (known.low + known.high) / 2) / ((known.high - known.low) / 2)) ** 2, 9.0)
+            for number, value in self.values.items()
+            if (proposal := self.history.trials[number].proposal).by == "expert"
+            and (known := proposal.predicted) is not None
+            and known.high > known.low
+        ]
+        usual = stdtrit(10, 0.5 + LEVEL / 2) ** -2
+        wide = (_PATIENCE + sum(squares) / usual) / (_PATIENCE + len(squares))
+        return max(1.0, math.sqrt(float(wide)))
 
     def _floor(self, results: int) -> float:
         if results >= FEW or self.facts.expects is None:

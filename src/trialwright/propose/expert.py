@@ -31,6 +31,8 @@ Array = NDArray[np.float64]
 BETA = 6.0
 """Weight of the prior, divided by the number of results: piBO (arXiv 2204.11051), tempered, since a
 poor prior costs as much as a good one wins."""
+TRUST = 2.0
+"""Largest factor on the weight of moves; it falls with the weight of the prior."""
 DRAWN = 90
 NEARBY = 110
 ANYWHERE = 60
@@ -42,7 +44,9 @@ OFFSPRING = 16
 ENUMERATED = 1500
 """Cells of a finite space up to which every one of them is a candidate."""
 NEGLIGIBLE = 0.05
-"""Loss of log improvement up to which a change is left out, so that trials differ in few things."""
+"""Loss of log improvement up to which a small change is left out: trials are to be understood."""
+SMALL = 0.08
+"""Share of its range up to which a change is small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,11 @@ class _Search:
         parent = words.closest(self._evidence, winner.configuration).configuration
         current, score = winner.configuration, winner.score
         for name in words.changed(current, parent):
-            if name not in parent or name not in current:
+            if (
+                name not in parent
+                or name not in current
+                or not self._is_small(name, current, parent)
+            ):
                 continue
             plainer = self._space.canonical({**current, name: parent[name]})
             if not self._fresh([plainer], avoided) or self._space.check(plainer):
@@ -197,6 +205,12 @@ class _Search:
             if without >= winner.score - NEGLIGIBLE and self._evidence.is_new(plainer):
                 current, score = plainer, without
         return Scored(current, score, self._moves.get(_key(current)))
+
+    def _is_small(self, name: str, left: Configuration, right: Configuration) -> bool:
+        parameter = self._space[name]
+        if is_unordered(parameter):
+            return False
+        return abs(place_of(parameter, left[name]) - place_of(parameter, right[name])) < SMALL
 
 
 class _Judge:
@@ -229,7 +243,7 @@ class _Judge:
 
     def _promise(self, configuration: Configuration) -> float:
         move = self._moves.get(_key(configuration))
-        return 0.0 if move is None else move.weight * min(1.0, 2.0 * self._weight)
+        return 0.0 if move is None else move.weight * min(TRUST, self._weight)
 
     def _distance(self, configurations: Sequence[Configuration]) -> Array:
         """Without results: keep away from what failed, and spread over what is tried at once."""

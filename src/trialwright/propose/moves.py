@@ -7,12 +7,12 @@ A move starts from a trial and changes a few parameters for a stated reason. The
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from trialwright.expression import Scalar
+from trialwright.expression import Scalar, evaluate
 from trialwright.history import Trial
 from trialwright.propose import knowledge
-from trialwright.propose.knowledge import Advice, MoveRule
+from trialwright.propose.knowledge import Advice, MetricFacts, MoveRule
 from trialwright.propose.prior import (
     Prior,
     at_place,
@@ -29,6 +29,12 @@ EXPLORED = 3
 """Parents that moves start from: the best trials."""
 PLAIN_STEP = 0.15
 """A usual change of a parameter of which nothing is known, as a share of its range."""
+LEARNT = 0.6
+"""Change in weight for an equal change that paid, or did not."""
+COMBINED = 3
+"""Moves that are made at once at most."""
+_WHOLE = frozenset({"recipe", "switch", "go on"})
+"""Kinds of moves that say something of a configuration as a whole."""
 _CAUSES = frozenset({"out_of_memory_host", "out_of_memory_gpu", "killed", "timed_out"})
 
 
@@ -39,7 +45,9 @@ class Move:
     configuration: Mapping[str, Scalar]
     parent: Trial | None
     text: str
-    """What was seen, and what that calls for."""
+    """What speaks for it."""
+    seen: str = ""
+    """What was seen that calls for it, where that is more than the parent's result."""
     weight: float
     """Log odds that it helps, before any result."""
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -56,14 +64,19 @@ class Seen:
     """By trial number."""
     failed: Sequence[Trial] = ()
     """Latest first."""
-    classes: bool = False
-    """Whether the metric lives on the rarer class."""
+    facts: MetricFacts
+    """What is known of the metric."""
+    sign: int = 1
+    """+1 if larger is better, -1 if smaller is."""
 
 
 def moves(prior: Prior, seen: Seen) -> list[Move]:
     """Return what a practitioner would try next, legal and without repeats of each other."""
     found: dict[str, Move] = {}
-    for move in _all_moves(prior, seen):
+    every = list(_all_moves(prior, seen))
+    record = _record(prior, seen)
+    for plain in [*every, *_combined(prior, seen, every)]:
+        move = replace(plain, weight=plain.weight + _credit(prior, plain, record))
         key = prior.space.key(move.configuration)
         known = found.get(key)
         if (known is None or known.weight < move.weight) and not prior.space.check(
@@ -79,15 +92,91 @@ def _all_moves(prior: Prior, seen: Seen) -> Iterator[Move]:
         yield from _rule_moves(prior, trial, _signs(trial, seen), discount=0.3 * rank)
         yield from _momentum_moves(prior, trial, seen, discount=0.3 * rank)
         yield from _switches(prior, trial)
+        yield from _weight_moves(prior, trial, seen.facts)
     for trial in seen.failed[:1]:
         yield from _rule_moves(prior, trial, _failure_signs(trial), discount=0.0)
+
+
+Signed = frozenset[tuple[str, int]]
+"""Changes by name and direction; options count as upward."""
+
+
+def _record(prior: Prior, seen: Seen) -> list[tuple[Signed, int]]:
+    """Return what was changed so far, each with whether it paid: +1 or -1."""
+    found = []
+    by_number = {trial.number: trial for trial in seen.best}
+    for trial in seen.best:
+        parent = by_number.get(-1 if trial.proposal.parent is None else trial.proposal.parent)
+        if parent is not None and trial.value is not None and parent.value is not None:
+            signed = _signed(prior, parent.configuration, trial.configuration)
+            paid = seen.sign * (trial.value - parent.value) > 0
+            found.append((signed, 1 if paid else -1))
+    return found
+
+
+def _signed(prior: Prior, before: Configuration, after: Configuration) -> Signed:
+    changes = set()
+    for name, value in after.items():
+        if name not in before or value == before[name]:
+            continue
+        parameter = prior.space[name]
+        upward = is_unordered(parameter) or place_of(parameter, value) > place_of(
+            parameter, before[name]
+        )
+        changes.add((name, 1 if upward else -1))
+    return frozenset(changes)
+
+
+def _credit(prior: Prior, move: Move, record: Sequence[tuple[Signed, int]]) -> float:
+    """What earlier changes of the same kind say of a move: what did not pay is not tried again."""
+    if move.parent is None or not record:
+        return 0.0
+    signed = _signed(prior, move.parent.configuration, move.configuration)
+    total = sum(
+        paid * len(signed & earlier) / max(len(signed | earlier), 1) for earlier, paid in record
+    )
+    return min(max(LEARNT * total, -3 * LEARNT), LEARNT)
+
+
+def _combined(prior: Prior, seen: Seen, every: Sequence[Move]) -> Iterator[Move]:
+    """Do several things at once that do not touch the same parameters, as few trials call for."""
+    for parent in seen.best[:2]:
+        own = [m for m in every if m.parent is parent and m.reasons and m.kind not in _WHOLE]
+        own.sort(key=lambda move: -move.weight)
+        for first in own[:COMBINED]:
+            yield from _merged(prior, parent, [first, *(m for m in own if m is not first)])
+
+
+def _merged(prior: Prior, parent: Trial, ranked: Sequence[Move]) -> Iterator[Move]:
+    """Join the first move with those behind it that leave its parameters alone."""
+    joined = [ranked[0]]
+    for move in ranked[1:]:
+        touched = {name for part in joined for name in part.reasons}
+        if move.weight <= 0.0 or touched & move.reasons.keys() or len(joined) == COMBINED:
+            continue
+        joined.append(move)
+        changed = {
+            name: part.configuration[name]
+            for part in joined
+            for name in part.reasons
+            if name in part.configuration
+        }
+        yield Move(
+            configuration=prior.complete({**parent.configuration, **changed}),
+            parent=parent,
+            text="; ".join(dict.fromkeys(part.text for part in joined)),
+            seen=joined[0].seen,
+            weight=0.8 * sum(part.weight for part in joined),
+            reasons={name: why for part in joined for name, why in part.reasons.items()},
+            kind="several",
+        )
 
 
 def _signs(trial: Trial, seen: Seen) -> dict[str, str]:
     """Return the signs that rules look for, each with the words that tell of it."""
     diagnosis = seen.diagnoses.get(trial.number)
     signs = {"any": ""}
-    if seen.classes:
+    if seen.facts.classes:
         signs["classes"] = ""
     if diagnosis is not None:
         signs |= dict.fromkeys(diagnosis.findings, diagnosis.sentence)
@@ -116,7 +205,7 @@ def _rule_moves(
         for steps in _steps_of(rule, prior, trial.configuration):
             move = _stepped(prior, trial, steps, rule=rule, telling=telling)
             if move is not None:
-                yield _discounted(move, discount)
+                yield replace(move, weight=move.weight - discount)
 
 
 def _steps_of(rule: MoveRule, prior: Prior, configuration: Configuration) -> list[dict[str, float]]:
@@ -159,7 +248,8 @@ def _stepped(
     return Move(
         configuration=prior.complete(changed),
         parent=trial,
-        text=f"{telling.rstrip('.')}: {rule.text}" if telling else rule.text,
+        text=rule.text,
+        seen=telling,
         weight=rule.weight,
         reasons=reasons,
         kind=rule.name,
@@ -220,6 +310,31 @@ def _switches(prior: Prior, trial: Trial) -> Iterator[Move]:
             )
 
 
+def _weight_moves(prior: Prior, trial: Trial, facts: MetricFacts) -> Iterator[Move]:
+    """Weigh the positive class as theory says that the value reached without a weight calls for."""
+    value = trial.value
+    if facts.positive_weight is None or value is None or not 0.0 < value < 1.0:
+        return
+    for name in prior.named("class_weight"):
+        if name not in trial.configuration or trial.configuration[name] != 1:
+            continue
+        weight = evaluate(facts.positive_weight, {"value": value})
+        fitted = nearest(prior.space[name], float(f"{weight:.2g}"))
+        if fitted is None or fitted == trial.configuration[name]:
+            continue
+        known = prior.settled(name, trial.configuration)
+        source = f" ({known.source})" if known is not None else ""
+        yield Move(
+            configuration=prior.complete(dict(trial.configuration) | {name: fitted}),
+            parent=trial,
+            text=f"at {value:.3g} the positive class is best claimed at a probability of"
+            f" {value / 2:.2g}, which a weight of {fitted} brings about{source}",
+            weight=1.0,
+            reasons={name: "moves the decision to the threshold that is best for this metric"},
+            kind="weigh",
+        )
+
+
 def _dependent(prior: Prior, before: Configuration, after: Configuration) -> list[str]:
     """Return the parameters whose advice changes with what was changed."""
     return [
@@ -231,7 +346,7 @@ def _dependent(prior: Prior, before: Configuration, after: Configuration) -> lis
 
 def _recipe_moves(prior: Prior, parent: Trial | None) -> Iterator[Move]:
     for rank, recipe in enumerate(prior.recipes):
-        base = prior.start()
+        base = parent.configuration if parent is not None else prior.start()
         configuration = prior.from_concepts(recipe.values, base)
         yield Move(
             configuration=configuration,
@@ -278,14 +393,3 @@ def _off_zero(parameter: Float | Int, amount: float) -> float:
     """Where a factor leads from zero: a tenth of the range, if upward."""
     assert not is_logarithmic(parameter)
     return parameter.low + 0.1 * (parameter.high - parameter.low) * max(amount, 0.0)
-
-
-def _discounted(move: Move, discount: float) -> Move:
-    return Move(
-        configuration=move.configuration,
-        parent=move.parent,
-        text=move.text,
-        weight=move.weight - discount,
-        reasons=move.reasons,
-        kind=move.kind,
-    )

@@ -101,12 +101,17 @@ class Prior:
         return [name for name, known in self.advice.items() if known.concept == concept]
 
     def concepts(self, configuration: Configuration) -> dict[str, Scalar]:
-        """Return a configuration by concept instead of by name."""
-        return {
+        """Return a configuration by concept instead of by name, and what kind of metric it has."""
+        return self._metric_kind | {
             self.advice[name].concept: value
             for name, value in configuration.items()
             if name in self.advice
         }
+
+    @cached_property
+    def _metric_kind(self) -> dict[str, Scalar]:
+        facts = knowledge.metric_facts(self.task.objective.metric)
+        return {"metric": "classes"} if facts.classes else {}
 
     def settled(self, name: str, configuration: Configuration) -> Advice | None:
         """Return what is known of a parameter beside the other values of a configuration."""
@@ -218,7 +223,8 @@ class Prior:
             centre = place_of(parameter, self.space.defaults[parameter.name])
             width = VAGUE if not bumps else NARROWEST
             bumps.append(Bump(centre, width, width))
-        return tuple(bumps)
+        # Whoever gives a range expects the best inside it, not at its ends.
+        return tuple(bumps) or (Bump(0.5, VAGUE, VAGUE),)
 
     def _log_density(self, configuration: Configuration) -> float:
         total = 0.0
@@ -233,7 +239,9 @@ class Prior:
                 place = place_of(parameter, value)
                 density = max(bump.density(place) for bump in bumps)
                 total += math.log((1 - FLOOR) * density + FLOOR)
-        return total
+        # What the belief itself would draw is about half a unit per parameter below its peak: all
+        # of that is equally plausible, or many parameters would hold each other at the centre.
+        return min(total + 0.5 * len(configuration), 0.0)
 
     def _odds_of(self, name: str) -> Array:
         if name not in self._odds_cache:

@@ -187,14 +187,14 @@ def _from_where(evidence: Evidence, parent: Trial | None, move: Move | None) -> 
     metric = evidence.task.objective.metric
     value = evidence.values.get(parent.number)
     if value is None:
-        return f"Starts from trial {parent.number}, which failed."
+        seen = f": {move.seen.rstrip('.')}" if move is not None and move.seen else ""
+        return f"Starts from trial {parent.number}, which failed{seen}."
     best = ", the best so far" if evidence.best[0].number == parent.number else ""
     start = f"Starts from trial {parent.number} ({metric} {_number(value)}{best})."
     reading = evidence.reading(parent)
-    telling = reading is not None and reading.findings not in (("no_curve",), ("healthy",))
-    if telling and reading is not None and (move is None or reading.sentence[:20] not in move.text):
-        start += f" Seen there: {reading.sentence}"
-    return start
+    if reading is None or reading.findings in (("no_curve",), ("healthy",)):
+        return start
+    return f"{start} Seen there: {reading.sentence}"
 
 
 def _what(configuration: Configuration, before: Configuration, names: list[str]) -> str:

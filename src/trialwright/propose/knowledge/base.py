@@ -103,6 +103,8 @@ class MetricFacts:
     expects: Range | None = None
     classes: bool = False
     """Whether it lives on how well the rarer class is found."""
+    positive_weight: str | None = None
+    """The weight of the positive class that suits a `value` reached without one; an expression."""
 
 
 def concept_of(name: str, *, family: str | None = None) -> str | None:
@@ -200,6 +202,7 @@ def metric_facts(metric: str) -> MetricFacts:
                 high=high,
                 expects=(float(expects[0]), float(expects[1])) if expects else None,
                 classes=bool(entry.get("classes", False)),
+                positive_weight=entry.get("positive_weight"),
             )
     return MetricFacts()
 
