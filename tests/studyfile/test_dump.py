@@ -27,6 +27,12 @@ from trialwright.task import (
     Task,
 )
 
+
+def doubled(text: str) -> str:
+    """The text with its braces as text, where placeholders are looked for."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 TEXTS = st.text(max_size=40).filter(lambda text: "\0" not in text)
 SECONDS = st.one_of(st.integers(1, 10**6).map(float), st.floats(1e-3, 1e6))
 TASKS = st.builds(
@@ -55,7 +61,7 @@ TASKS = st.builds(
     environment=st.builds(
         Environment,
         passed=st.sampled_from([(), ("API_KEY",)]),
-        set=st.dictionaries(st.sampled_from(["A", "B_1"]), TEXTS),
+        set=st.dictionaries(st.sampled_from(["A", "B_1"]), TEXTS.map(doubled)),
     ),
     metrics=st.builds(
         MetricRoute,
