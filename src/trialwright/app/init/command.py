@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from trialwright.app.init.compose import Draft, compose
-from trialwright.app.init.domains import Guess, Left, Tuned, guess_all
+from trialwright.app.init.domains import Guess, Left, Passed, Tuned, guess_all
 from trialwright.app.init.dry_run import Proof, dry_run
 from trialwright.app.init.interpreter import python_for
 from trialwright.app.init.routes import Goal, goal_of, key_of, named, ranked, route_of
@@ -137,7 +137,7 @@ def _interface(
     given = _given(wishes.arguments)
     for interface in script.interfaces:
         guesses = [
-            Left(guess.setting, "given to init") if _is_given(guess.setting, given) else guess
+            _allowed(guess, interface, given)
             for guess in guess_all(interface.settings, script, family=family, metric=metric)
         ]
         if any(isinstance(guess, Tuned) for guess in guesses):
@@ -153,6 +153,15 @@ def _interface(
         " arguments (argparse, click, typer, ...), as capital constants, or from a YAML file; or"
         " write study.yaml by hand"
     )
+
+
+def _allowed(guess: Guess, interface: Interface, given: frozenset[str]) -> Guess:
+    """The guess, unless the user's own arguments or the way into the script rule it out."""
+    if _is_given(guess.setting, given):
+        return Left(guess.setting, "given to init")
+    if isinstance(guess, Passed) and interface.channel == "file":
+        return Left(guess.setting, "stands in the file: the same for every run")
+    return guess
 
 
 def _given(arguments: Sequence[str]) -> frozenset[str]:

@@ -130,7 +130,7 @@ def _guess(  # noqa: PLR0911  # a case each
 
 
 def _listed(setting: Setting, options: tuple[Scalar, ...], *, metric: str, note: str) -> Guess:
-    name = _last(setting).lower()
+    name = (_meaning(setting) if setting.choices else _last(setting)).lower()
     if setting.required:
         first = str(options[0])
         return Passed(setting, first, f"required; the first of {', '.join(map(str, options))}")
@@ -162,6 +162,8 @@ def _switch(setting: Setting) -> Guess:
 def _number(setting: Setting, *, family: str | None) -> Guess:
     if setting.default is None:
         return _open(setting, family=family)
+    if isinstance(setting.default, int | float) and setting.default < 0:
+        return Left(setting, "negative, which often means off: give it a range to tune it")
     guessed = guess_domain(setting.name, setting.default, family=family)
     if guessed is None:
         return Left(setting, _why_not(setting))
@@ -289,6 +291,12 @@ def _in_help(setting: Setting) -> list[str]:
         if setting.default in match.groups():
             return [match[1], match[2]]
     return []
+
+
+def _meaning(setting: Setting) -> str:
+    """The part of a dotted name that says what it is: `kernel` of `kernel.name`."""
+    *outer, last = setting.name.split(".")
+    return outer[-1] if outer and last in ("name", "type", "kind") else last
 
 
 def _last(setting: Setting) -> str:

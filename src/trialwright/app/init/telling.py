@@ -36,7 +36,7 @@ def tell(draft: Draft, proof: Proof | None, *, output: Path) -> None:
 def _settings(draft: Draft) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title_justify="left")
     for name in ("setting", "default", "what init does", "why"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name == "setting")
     for guess in draft.guesses:
         default = str(guess.setting.default) if guess.setting.known else "?"
         match guess:
