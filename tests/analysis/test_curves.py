@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trialwright.analysis.curves import diagnose, shape_of
@@ -198,6 +198,7 @@ VALUES = st.floats(allow_nan=True, allow_infinity=True, width=64)
     st.sampled_from(["done", "failed", "pruned", "cancelled"]),
     st.sampled_from([ACCURACY, LOSS, Objective(metric="absent")]),
 )
+@settings(deadline=None)
 def test_no_curve_makes_it_raise(
     held: list[float], train: list[float | None], outcome: Outcome, objective: Objective
 ) -> None:
@@ -216,6 +217,7 @@ def test_no_curve_makes_it_raise(
 
 
 @given(st.floats(0.01, 100), st.integers(0, 5))
+@settings(deadline=None)
 def test_the_reading_does_not_depend_on_the_metrics_unit(scale: float, seed: int) -> None:
     """The same curve in percent, or in thousandths, is read the same."""
     curve = 0.3 + 0.4 * RISE + noise(0.01, seed)
