@@ -8,6 +8,7 @@
     if (plot.clientWidth < 480) {
       spec.layout.margin.l = 44;
       spec.layout.font.size = 11;
+      if (spec.layout.xaxis.ticktext) spec.layout.xaxis.tickangle = -60;
     }
     Plotly.newPlot(plot, spec.data, spec.layout, { responsive: true, displayModeBar: false });
   };
