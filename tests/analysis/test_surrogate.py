@@ -228,7 +228,10 @@ def test_any_finite_values_can_be_fitted(values: list[float], sign: int) -> None
     assert np.all(prediction.mean <= prediction.high + 1e-9 * np.abs(prediction.mean))
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30), st.sampled_from([-1, 1]))
+ROUNDED = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
+
+
+@given(st.lists(ROUNDED, min_size=2, max_size=30), st.sampled_from([-1, 1]))
 @settings(deadline=None)
 def test_scale_is_monotone_and_invertible(values: list[float], sign: int) -> None:
     """Better values have larger utilities, and values come back from utilities."""

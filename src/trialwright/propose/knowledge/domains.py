@@ -35,7 +35,8 @@ def guess_domain(name: str, default: Scalar, *, family: str | None = None) -> Pa
         case bool():
             telling = concept_of(name, family=family) == "normalization"
             return Choice(name, (True, False), default=default) if telling else None
-        case int() | float() if math.isfinite(default):
+        case int() | float() if math.isfinite(default) and default >= 0:
+            # A negative number stands for something else: all, none, automatic.
             return _around(name, default, known)
         case None if known.domain is not None and known.relative is None:
             return _plain(name, known)
@@ -55,7 +56,7 @@ def _plain(name: str, known: Advice) -> Parameter | None:
 def _around(name: str, default: float, known: Advice) -> Parameter | None:
     low, high, log = _ends(default, known)
     if isinstance(default, int) and (known.concept in _WHOLE or known.relative is not None):
-        low, high = max(math.floor(low), 0 if default == 0 else 1), max(math.ceil(high), 1)
+        low, high = max(math.floor(low), min(int(default), 1)), max(math.ceil(high), 1)
         return Int(name, int(low), int(high), log=log and low > 0, default=default)
     if isinstance(default, int) and known.domain is None:
         return None
@@ -81,7 +82,7 @@ def _ends(default: float, known: Advice) -> tuple[float, float, bool]:
     if default <= 0:
         # No logarithm holds 0: the useful range, on a linear scale.
         useful = known.good[1] if known.log and known.good else high
-        return min(default, 0.0), useful, False
+        return 0.0, useful, False
     return _beyond(default, low, high, log=known.log)
 
 
