@@ -11,9 +11,12 @@ import pytest
 from tests.propose.proposer_conformance import (
     CONSTRAINED,
     MIXED,
+    SPACES,
+    TINY,
     WIDE,
     Journal,
     ProposerConformance,
+    histories,
     smooth,
     task_of,
 )
@@ -58,13 +61,45 @@ class TestCmaEsConformance(ProposerConformance):
 
 @torch_only
 @pytest.mark.slow
-class TestGpConformance(ProposerConformance):
-    """The GP keeps every promise of a proposer."""
+@pytest.mark.parametrize("kind", ["results", "mixed"])
+@pytest.mark.parametrize("space", ["conditional", "constrained"])
+def test_the_gp_keeps_the_promises_of_a_proposer(space: str, kind: str) -> None:
+    """Legal, new, distinct, and the same again for the same history and generator.
 
-    @pytest.fixture
-    def proposer(self) -> Proposer:
-        """The proposer under test."""
-        return Gp()
+    Not the whole conformance suite: each of its draws takes half a second.
+    """
+    task = task_of(SPACES[space])
+    history = histories(task)[kind]
+    proposals = Gp()(task, history, 2, np.random.default_rng(0))
+    assert Gp()(task, histories(task)[kind], 2, np.random.default_rng(0)) == proposals
+    keys = {task.space.key(proposal.configuration) for proposal in proposals}
+    assert len(keys) == 2
+    for proposal in proposals:
+        assert proposal.by == "gp"
+        assert task.space.check(proposal.configuration) == ()
+        assert history.seen(proposal.configuration, code=history.code) is None
+
+
+@torch_only
+def test_the_gp_leaves_a_finite_space_when_it_is_used_up() -> None:
+    """Every legal configuration of a small space is proposed once, and then none."""
+    journal = Journal(task_of(TINY))
+    for number in range(6):
+        for proposal in Gp()(journal.task, journal.history, 1, np.random.default_rng(number)):
+            journal.ended(proposal, smooth(journal.task, proposal.configuration))
+    assert len(journal.history.trials) == 5
+
+
+@torch_only
+def test_the_gp_gives_torchs_threads_back() -> None:
+    """One thread while it works, as many as before afterwards."""
+    import torch
+
+    before = torch.get_num_threads()
+    journal = Journal(task_of(CUBE))
+    journal.drawn(STARTUP)
+    Gp()(journal.task, journal.history, 1, np.random.default_rng(0))
+    assert torch.get_num_threads() == before
 
 
 @dataclass
