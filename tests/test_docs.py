@@ -56,6 +56,7 @@ def test_examples_in_docstrings_hold(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.stem)
 def test_code_of_document_runs(path: Path, tmp_path: Path) -> None:
     """The blocks of a document, run in order in one folder, do what the document says."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import blocks
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "trialwright"
 FOREIGN = ROOT / "tests" / "scripts"
@@ -193,8 +195,8 @@ def test_map_shows_every_folder_at_the_top() -> None:
 
 
 def _mapped(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (path, words) of each line of the first fenced block that starts with a folder."""
-    block = next(b for b in re.findall(r"```\n(.*?)```", text, re.DOTALL) if "src/" in b)
+    """Yield (path, words) of each line of the map: the first fenced block that names `src/`."""
+    block = next(b.text for b in blocks(text) if not b.language and "src/" in b.text)
     stack: list[tuple[int, str]] = []
     for line in block.splitlines():
         found = re.fullmatch(r"( *)(\S+)\s*(.*)", line)
