@@ -137,6 +137,26 @@ def audit(folder: Path, counts: Counts) -> None:
         counts.notes.append(f"{folder.name}: {len(done)} of {TRIALS} trials done")
 
 
+def until_random_moment(folder: Path, process: subprocess.Popen[bytes], rng: random.Random) -> None:
+    """Wait for a moment that falls anywhere in a session, however fast the machine is.
+
+    One in six lies in the start-up; the others some events further in the book, and some
+    milliseconds on. Returns early if the process ends.
+    """
+    if rng.random() < 1 / 6:
+        time.sleep(rng.uniform(0.0, 1.0))
+        return
+    wanted = _booked(folder) + rng.randint(1, 2 * TRIALS // 3)
+    while process.poll() is None and _booked(folder) < wanted:
+        time.sleep(0.002)
+    time.sleep(rng.uniform(0.0, 0.06))
+
+
+def _booked(folder: Path) -> int:
+    book = folder / "book.jsonl"
+    return len(book.read_bytes().splitlines()) if book.exists() else 0
+
+
 def kill_and_resume(root: Path, rounds: int, rng: random.Random) -> Counts:
     """Kill `rounds` times, over as many studies as that takes."""
     counts = Counts()
@@ -145,21 +165,26 @@ def kill_and_resume(root: Path, rounds: int, rng: random.Random) -> Counts:
         folder = root / f"study{number:03d}"
         prepare(folder)
         number += 1
-        while True:
-            process = start(folder)
-            try:
-                process.wait(timeout=rng.uniform(0.0, 2.5) if counts.rounds < rounds else 120)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                counts.rounds += 1
-                counts.orphans += len(survivors(folder, within_s=3.0))
-                continue
-            if process.returncode != 0:
-                counts.notes.append((folder / "stderr.log").read_text()[-500:])
-            break
+        while _session(folder, counts, rounds=rounds, rng=rng) is None:
+            pass
         audit(folder, counts)
     return counts
+
+
+def _session(folder: Path, counts: Counts, *, rounds: int, rng: random.Random) -> int | None:
+    """Start the study and kill it; return the exit status if it ended by itself, else None."""
+    process = start(folder)
+    if counts.rounds < rounds:
+        until_random_moment(folder, process, rng)
+        process.send_signal(signal.SIGKILL)
+    status = process.wait(timeout=120)
+    if status != -signal.SIGKILL:
+        if status != 0:
+            counts.notes.append((folder / "stderr.log").read_text()[-500:])
+        return status
+    counts.rounds += 1
+    counts.orphans += len(survivors(folder, within_s=3.0))
+    return None
 
 
 def main() -> None:
