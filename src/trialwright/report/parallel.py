@@ -52,7 +52,7 @@ def parallel(history: History, influences: Sequence[Influence]) -> Figure | None
     _add_ticks(figure, len(axes), [(0.0, words.number(low)), (1.0, words.number(high))])
     drawing.lay_out(figure, x="", y="", height=430)
     # The last axis has its labels in the margin, where no line runs.
-    margin = {"l": 40, "r": 64, "t": 8, "b": 48}
+    margin = {"l": 84, "r": 64, "t": 8, "b": 48}
     figure.update_layout(hovermode="closest", legend={"traceorder": "normal"}, margin=margin)
     figure.update_yaxes(visible=False, range=[-0.16, 1.08])
     figure.update_xaxes(
