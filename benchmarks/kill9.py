@@ -41,7 +41,8 @@ book("start")
 x = float(sys.argv[1])
 for step in range(3):
     emit(step=step, y=-x * x + step)
-    time.sleep(0.01)
+    # Some runs end within the moment that a bereft guard grants, others don't.
+    time.sleep(0.01 + 0.2 * abs(x))
 emit(step=3, y=-x * x, final=True)
 book("end")
 """

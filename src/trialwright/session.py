@@ -10,6 +10,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -459,6 +460,7 @@ class Session:
         return [run_folder(self._post.folder, run.key) for run in trial.runs]
 
 
+@lru_cache(maxsize=1024)
 def run_seed(study: int, index: int) -> int:
     """Return seed `index` of a study with seed `study`: common to all of its trials, below 2^31."""
     return int(np.random.SeedSequence([study, index]).generate_state(1)[0] >> 1)

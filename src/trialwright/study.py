@@ -68,7 +68,8 @@ class Study:
         self.folder = Path(folder).absolute()
         self._runner = runner
         self._proposer = proposer or Team([member(name, task) for name in task.team])
-        self._environ = environ
+        # A snapshot: os.environ decodes every variable at every look.
+        self._environ = dict(environ)
         self._session: Session | None = None
         self._history = read(folder) if (self.folder / LEDGER).exists() else History()
         self._stopping: tuple[bool, bool] = (False, False)
