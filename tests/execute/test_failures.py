@@ -76,7 +76,7 @@ SCRIPTS = {
         "bad luck",
     ),
     "interrupted": ("raise KeyboardInterrupt", "killed", "interrupted"),
-    "import": ("import sklearn.no_such_thing", "import_error", "scikit-learn"),
+    "import": ("import yaml.no_such_thing", "import_error", "pyyaml"),
     "import_name": ("from json import no_such_name", "import_error", "no_such_name"),
     "syntax": ("x = 1\nif x\n  y = 2\n", "syntax_error", "line 2"),
     "indentation": ("if True:\n  x = 1\n    y = 2\n", "syntax_error", "line 3"),

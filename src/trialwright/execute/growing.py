@@ -96,8 +96,8 @@ class Tail:
     def __init__(self, path: Path, *, since: float | None) -> None:
         """Leave out what is there already; with `since`, what was last written before then."""
         self.path = path
-        self.missing = True
-        """Whether there is no such file, so far."""
+        self.trouble = "was never written"
+        """Why nothing could be read; '' once something was."""
         self._offset = 0
         self._identity: tuple[int, int] | None = None
         self._anchor = b""
@@ -117,21 +117,28 @@ class Tail:
         status = self._stat()
         if status is None:
             return
-        self.missing = False
         if self._begun_again(status, last=last):
             self._offset, self._anchor, self._digest = 0, b"", 0
         self._identity = status.st_dev, status.st_ino
         self._written_ns = status.st_mtime_ns
         if status.st_size == self._offset:
+            self.trouble = "has nothing new in it"
             return
-        with self.path.open("rb") as file:
-            file.seek(self._offset)
-            while chunk := file.read(_CHUNK):
-                start = self._offset == 0
-                self._offset += len(chunk)
-                self._anchor = (self._anchor + chunk)[-_ANCHOR:]
-                self._digest = None if self._digest is None else zlib.crc32(chunk, self._digest)
-                yield start, chunk
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                while chunk := file.read(_CHUNK):
+                    yield self._advance(chunk), chunk
+        except OSError as error:
+            self.trouble = f"can't be read: {error.strerror}"
+
+    def _advance(self, chunk: bytes) -> bool:
+        """Count a chunk as read; say whether it is the file's start."""
+        start = self._offset == 0
+        self._offset += len(chunk)
+        self._anchor = (self._anchor + chunk)[-_ANCHOR:]
+        self._digest = None if self._digest is None else zlib.crc32(chunk, self._digest)
+        return start
 
     def head(self) -> bytes:
         """Return the file's first bytes, for a header that was there before the run."""
@@ -196,7 +203,7 @@ class MetricFile:
         if last:
             found += self._take(self._lines.finish())
         if isinstance(self._form, _Json) and (news or last):
-            found += self._form.whole(self._lines.unfinished)
+            found += self._form.whole(self._lines.unfinished, last=last)
         self._any = self._any or bool(found)
         return found
 
@@ -205,10 +212,8 @@ class MetricFile:
         """Why nothing came from here so far."""
         if self._any:
             return ""
-        if self._tail.missing:
-            return f"the metric file {self._tail.path} was never written"
         if self._form is None:
-            return f"nothing was added to the metric file {self._tail.path}"
+            return f"the metric file {self._tail.path} {self._tail.trouble}"
         return f"the metric file {self._tail.path} holds no metrics: {self._form.problem}"
 
     def _begin(self, head: bytes, *, at_start: bool) -> None:
@@ -304,20 +309,23 @@ class _Json:
         self._held.append(line if self._size <= LARGEST_DOCUMENT else "")
         return None
 
-    def whole(self, unfinished: bytes) -> list[Reading]:
+    def whole(self, unfinished: bytes, *, last: bool) -> list[Reading]:
         """Read what was held back: as lines if each is an object, else as one document."""
         if self._by_line or not (self._held or unfinished):
             return []
         if len(self._held) > 1 and isinstance(parse(self._held[0]), dict):
-            self._by_line = True
-            rows = [self._object(line) for line in self._held]
-            self._held = []
-            return [row for row in rows if row is not None and row[1]]
+            return self._line_by_line()
         document = parse("\n".join([*self._held, unfinished.decode("utf-8", "replace")]))
-        if document is None:
-            return []
-        self.problem = "it has no numbers"
-        return self._document(document)
+        if document is not None:
+            self.problem = "it has no numbers"
+            return self._document(document)
+        return self._line_by_line() if last else []
+
+    def _line_by_line(self) -> list[Reading]:
+        self._by_line = True
+        held, self._held = self._held, []
+        rows = [self._object(line) for line in held]
+        return [row for row in rows if row is not None and row[1]]
 
     def _object(self, line: str) -> Reading | None:
         value = parse(line)

@@ -14,6 +14,9 @@ from trialwright.emit import TAG
 LAST_LINES = 40
 """Lines at the end of a log in which its death is looked for, where there is no traceback."""
 
+LONGEST_LINE = 2_000
+"""Characters of a line that are looked at."""
+
 SURVIVED_LINES = 20
 """A run that prints more than this after a traceback has survived it."""
 
@@ -83,7 +86,8 @@ def clean(text: str) -> str:
     """Drop colours, cursor movements and control characters; keep what stood last on a line."""
     plain = _CONTROL.sub("", _ANSI.sub("", text.replace("\r\n", "\n")))
     # A progress bar writes its line over and over.
-    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in plain.split("\n"))
+    last = (line.rstrip("\r").rpartition("\r")[2] for line in plain.split("\n"))
+    return "\n".join(line[:LONGEST_LINE] for line in last)
 
 
 def _untagged(text: str) -> str:

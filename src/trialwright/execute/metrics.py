@@ -27,8 +27,8 @@ from trialwright.execute.tensorboard import EventFolder
 from trialwright.records import Curve
 from trialwright.task import MetricRoute
 
-LONGEST_MATCHED = 16_384
-"""Characters of a line that regular expressions look at."""
+LONGEST_MATCHED = 4_096
+"""Characters of a line that regular expressions look at: their time may grow with its square."""
 
 _TAG = TAG.strip().encode()
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)")
