@@ -39,7 +39,7 @@ ANYWHERE = 60
 """Candidates from the prior, around the best trials, and uniform over the space."""
 REFINED = 4
 ROUNDS = 2
-OFFSPRING = 16
+OFFSPRING = 12
 """Best candidates that are refined, how often, and variations of each."""
 ENUMERATED = 1500
 """Cells of a finite space up to which every one of them is a candidate."""

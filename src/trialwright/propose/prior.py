@@ -116,7 +116,9 @@ class Prior:
     def settled(self, name: str, configuration: Configuration) -> Advice | None:
         """Return what is known of a parameter beside the other values of a configuration."""
         known = self.advice.get(name)
-        return knowledge.settled(known, self.concepts(configuration)) if known else None
+        if known is None or not known.variants:
+            return known
+        return knowledge.settled(known, self.concepts(configuration))
 
     def start(self) -> dict[str, Scalar]:
         """Return the first configuration that a practitioner would try; constraints not asked.
