@@ -24,6 +24,9 @@ LISTED = 20_000
 LOOKED_AT = 100
 """Latest trials whose range is looked at: the cost of a draw must not grow with the history."""
 
+RECENT = 50
+"""Trials that are looked at for the range: a draw costs the same at any length of history."""
+
 ENOUGH = 5
 """Random values from which on their range says something about the next one."""
 
@@ -113,7 +116,7 @@ def _listed(space: Space) -> Iterator[dict[str, Scalar]]:
 
 
 def _expected(history: History) -> tuple[Interval | None, Hypothesis | None]:
-    """What the earlier random trials say about the next one.
+    """What the latest random trials say about the next one.
 
     Of n + 1 exchangeable values the last lies within the range of the others with probability
     (n - 1)/(n + 1), and is their best with probability 1/(n + 1), whatever their distribution.
@@ -132,7 +135,7 @@ def _expected(history: History) -> tuple[Interval | None, Hypothesis | None]:
     if best is None:
         return interval, None
     claim = (
-        f"A random draw beats the best of the {count} before it once in {count + 1} times: this one"
+        f"A random draw beats the best of {count} others once in {count + 1} times: this one"
         f" stays behind trial {best.number}."
     )
     return interval, Hypothesis(claim=claim, expects="worse", against=best.number)
