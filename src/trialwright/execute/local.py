@@ -225,6 +225,7 @@ class LocalRunner:
         live = self._live[reply.run]
         match reply:
             case Started(pid=pid):
+                live.opened()
                 live.pid = pid
                 live.began = live.heard_at = time.monotonic()
             case Unstarted(error=error):
@@ -309,6 +310,7 @@ class LocalRunner:
         self._conclude(live, observation)
 
     def _conclude(self, live: Underway, observation: Observation) -> None:
+        live.opened()
         live.log.close()
         with self._guarding:
             del self._live[live.number]

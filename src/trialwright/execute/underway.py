@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,6 @@ from trialwright.process.guard import Spawn
 from trialwright.process.memory import Meter
 
 EXIT = "exit.json"
-STDIN = ".stdin"
 
 Breach = Literal["timed_out", "stalled", "out_of_memory_host"]
 
@@ -46,6 +46,7 @@ class Underway:
         self.stopping = False
         self.fault: Exception | None = None
         """What kept the run's output from being read."""
+        self.input = Input(order.stdin, order.folder) if order.stdin else None
 
     def read(self, *, most: int | None = None) -> None:
         """Take in new output and report the metrics in it."""
@@ -70,11 +71,41 @@ class Underway:
             return "stalled"
         return None
 
+    def opened(self) -> None:
+        """Take in that the run has its standard input, or could not be started."""
+        if self.input is not None:
+            self.input.release()
+            self.input = None
+
     def _report(self, points: list[tuple[float, dict[str, float]]]) -> None:
         if points:
             self.heard_at = time.monotonic()
         for step, metrics in points:
             self.inbox(Reported(self.order.run, step, metrics))
+
+
+class Input:
+    """What a run reads from its standard input, until it has opened it."""
+
+    def __init__(self, content: bytes, folder: Path) -> None:
+        self._memory: int | None = None
+        if sys.platform == "linux":
+            # In memory: a pickled function is not to lie on a disk.
+            self._memory = os.memfd_create("input")
+            with os.fdopen(os.dup(self._memory), "wb") as file:
+                file.write(content)
+            self.path = Path(f"/proc/{os.getpid()}/fd/{self._memory}")
+        else:
+            self.path = folder / ".stdin"
+            write_atomically(self.path, content)
+
+    def release(self) -> None:
+        """Let go of it: the run has opened it, or never will."""
+        if self._memory is not None:
+            os.close(self._memory)
+            self._memory = None
+        else:
+            self.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +145,6 @@ def prepare(number: int, order: Order, inbox: Inbox, slot: Slot) -> Underway:
             path.unlink(missing_ok=True)
     for path, content in order.files.items():
         _write_if_new(path, content)
-    if order.stdin:
-        write_atomically(order.folder / STDIN, order.stdin)
     return Underway(number, order, inbox, slot)
 
 
@@ -142,7 +171,7 @@ def spawn_of(live: Underway) -> Spawn:
         log=live.files.log,
         exit=order.folder / EXIT,
         grace_s=order.limits.grace_s,
-        stdin=order.folder / STDIN if order.stdin else None,
+        stdin=live.input.path if live.input else None,
     )
 
 

@@ -42,7 +42,7 @@ class Spawn:
     grace_s: float
     """Seconds between SIGTERM and SIGKILL when this process is closing, or gone."""
     stdin: Path | None = None
-    """Removed once it is open."""
+    """Opened before the answer to `Guard.spawn`; None is an empty input."""
 
 
 @dataclass(frozen=True, slots=True)

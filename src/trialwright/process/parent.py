@@ -160,10 +160,6 @@ class Parent:
         except OSError as error:
             self._say({"say": "unstarted", "run": number, "error": start_error(message, error)})
             return
-        finally:
-            if message["stdin"]:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(message["stdin"])  # noqa: PTH108  # pathlib takes 4 ms to import
         leader = tree.Leader(pid, message["mark"], started_s)
         self._runs[pid] = Run(number, message["exit"], leader, message["grace_s"], began, began_at)
         _offer_to_oom_killer(pid)
