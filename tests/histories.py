@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -130,9 +129,12 @@ class Recorder:
         """Write everything, read it back from the file, and return that history."""
         if sentence:
             self.note(Closed(reason="budget", sentence=sentence))
-        sequence = 0
-        for at, group in groupby(self._waiting, key=lambda pair: pair[0]):
-            sequence += len(self.ledger.append([r for _, r in group], sequence, at=at))
+        # A commit waits for the disk: long studies are written in parts, each with one time.
+        part = max(len(self._waiting) // 500, 1)
+        for start in range(0, len(self._waiting), part):
+            batch = self._waiting[start : start + part]
+            self.ledger.append([record for _, record in batch], start, at=batch[0][0])
+        self._waiting = []
         history = History(self.ledger.read())
         self.ledger.close()
         return history
