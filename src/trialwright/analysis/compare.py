@@ -35,6 +35,8 @@ class Noise:
 class Comparison:
     """One trial against another, over the seeds that both have."""
 
+    means: tuple[float, float]
+    """Of the trial and of the other, over the seeds compared."""
     difference: float
     """In the metric's unit; positive means better, whichever way the objective points."""
     seeds: int
@@ -67,20 +69,24 @@ def compare(trial: Trial, against: Trial, history: History) -> Comparison | None
     common = ours.keys() & theirs.keys()
     if not common or trial.value is None or against.value is None:
         return None
-    sign = history.task.objective.sign
-    difference = sign * math.fsum(ours[seed] - theirs[seed] for seed in common) / len(common)
+    means = (
+        math.fsum(ours[seed] for seed in common) / len(common),
+        math.fsum(theirs[seed] for seed in common) / len(common),
+    )
+    difference = history.task.objective.sign * (means[0] - means[1])
     estimate = noise(history, code=trial.code)
-    if estimate is None:
-        return Comparison(
-            difference=difference, seeds=len(common), probability=None, seeds_needed=None
+    probability = seeds_needed = None
+    if estimate is not None:
+        probability = _probability(difference, estimate, seeds=len(common))
+        seeds_needed = _seeds_needed(
+            difference, estimate, seeds=len(common), confidence=history.task.confidence
         )
     return Comparison(
+        means=means,
         difference=difference,
         seeds=len(common),
-        probability=_probability(difference, estimate, seeds=len(common)),
-        seeds_needed=_seeds_needed(
-            difference, estimate, seeds=len(common), confidence=history.task.confidence
-        ),
+        probability=probability,
+        seeds_needed=seeds_needed,
     )
 
 
@@ -155,7 +161,7 @@ def _rival(trial: Trial, history: History) -> Trial | None:
 
 def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, confidence: float) -> Verdict:
     facts = (
-        f"{trial.value:.6g} against {against.value:.6g} of trial {against.number}"
+        f"{comparison.means[0]:.6g} against {comparison.means[1]:.6g} of trial {against.number}"
         f" ({_signed(comparison.difference)} over {_seeds(comparison.seeds)})"
     )
     probability, needed = comparison.probability, comparison.seeds_needed
@@ -167,10 +173,13 @@ def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, confidence
         sentence = f"{facts}: better, but no trial has several seeds yet, so the noise is unknown"
     elif probability >= confidence:
         status = "kept"
-        sentence = f"{facts}: real with probability {probability:.3f}"
+        surely = f"{probability:.3f}" if probability <= 0.999 else "over 0.999"
+        sentence = f"{facts}: real with probability {surely}"
     else:
         status = "unconfirmed"
-        more = f"{needed} more seeds each" if needed else f"over {MOST_SEEDS} seeds each"
+        more = (
+            f"{needed} more {_plural(needed)} each" if needed else f"over {MOST_SEEDS} seeds each"
+        )
         sentence = f"{facts}: real with probability {probability:.2f}; {more} would tell"
     return Verdict(
         trial=trial.number,
@@ -198,8 +207,8 @@ def _seeds_needed(
         return 0
 
     def told(total: int) -> bool:
-        degrees = max(estimate.degrees, 2 * (total - 1), 1)
-        quantile = float(stats.t.ppf(confidence, degrees))
+        # Each further pair of seeds brings two degrees of freedom to the estimate of the noise.
+        quantile = float(stats.t.ppf(confidence, estimate.degrees + 2 * (total - seeds)))
         return difference / (estimate.sd * math.sqrt(2 / total)) >= quantile
 
     # Monotone in the number of seeds: both the statistic and its quantile only get better.
@@ -227,4 +236,8 @@ def _signed(number: float) -> str:
 
 
 def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
+    return f"{count} {_plural(count)}"
+
+
+def _plural(count: int) -> str:
+    return "seed" if count == 1 else "seeds"
