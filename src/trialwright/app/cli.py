@@ -117,11 +117,14 @@ def run(
 ) -> None:
     """Run a study, or resume it. Ctrl-C once finishes the running trials, twice stops them."""
     from trialwright.app.place import to_run
+
+    # A broken file is told of before the heavy half is imported.
+    place = to_run(study, folder)
     from trialwright.app.running import Changes, Output, opened
     from trialwright.app.running import run as run_study
 
     changes = Changes(trials=trials, workers=workers, seed=seed)
-    raise typer.Exit(run_study(opened(to_run(study, folder), changes), Output(plain, json)))
+    raise typer.Exit(run_study(opened(place, changes), Output(plain, json)))
 
 
 @app.command()
