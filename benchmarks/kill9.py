@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from trialwright.study import read
+from trialwright.history import read
 
 TRIALS = 30
 TARGETS = {"lost": 0, "twice": 0, "orphans": 0, "repeated_numbers": 0}

@@ -101,7 +101,7 @@ def growth(folder: Path, trials: int) -> float:
 def open_seconds(folder: Path) -> float:
     """Return the seconds to read a study in a fresh process, imports left out."""
     code = (
-        "import sys, time\nfrom trialwright.study import read\nbegan = time.perf_counter()\n"
+        "import sys, time\nfrom trialwright.history import read\nbegan = time.perf_counter()\n"
         "history = read(sys.argv[1])\nprint(time.perf_counter() - began, len(history.trials))"
     )
     times = []

@@ -19,12 +19,12 @@ from trialwright.errors import ProposerError, StudyError
 from trialwright.execute.runner import Event, Finished
 from trialwright.execute.simulate import SimulatedRunner
 from trialwright.expression import Scalar
-from trialwright.history import History
+from trialwright.history import History, read
 from trialwright.ledger import SqliteLedger
 from trialwright.propose.baselines import Random
 from trialwright.records import Hypothesis, Proposal, Request
 from trialwright.space import Choice, Float, Int, Space
-from trialwright.study import Study, read
+from trialwright.study import Study
 from trialwright.task import Budget, Keep, Objective, RunnerPlan, Seeds, Task
 
 SPACE = Space(

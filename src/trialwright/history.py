@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from trialwright.errors import LedgerError
 from trialwright.expression import Scalar
+from trialwright.ledger import SqliteLedger
 from trialwright.records import (
     Admission,
     Closed,
@@ -35,6 +37,10 @@ from trialwright.space import Space
 from trialwright.task import Task
 
 State = Literal["queued", "running", "done", "failed", "pruned", "cancelled"]
+
+
+LEDGER = "ledger.db"
+"""A study's ledger, within its folder."""
 
 
 @dataclass(slots=True)
@@ -435,3 +441,16 @@ class History:
             self._favoured.add(verdict.trial)
         else:
             self._favoured.discard(verdict.trial)
+
+
+def read(folder: Path | str) -> History:
+    """Read a study's history, whether or not it is being run; nothing is written.
+
+    Raises:
+        LedgerError: there is no ledger in `folder`, or it can't be read.
+    """
+    ledger = SqliteLedger(Path(folder) / LEDGER, create=False)
+    try:
+        return History(ledger.read())
+    finally:
+        ledger.close()

@@ -19,7 +19,7 @@ from trialwright.errors import StaleSequence, StudyError
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import check_command
 from trialwright.execute.runner import Event, Runner
-from trialwright.history import History
+from trialwright.history import LEDGER, History, read
 from trialwright.ledger import SqliteLedger
 from trialwright.propose.proposer import Proposer
 from trialwright.propose.team import Team, member
@@ -30,8 +30,6 @@ from trialwright.task import Task
 
 LOCK_WAIT_S = 15.0
 """Seconds that a killed coordinator's guard may take to end its runs, before this is an error."""
-
-LEDGER = "ledger.db"
 
 
 class Study:
@@ -173,19 +171,6 @@ class Study:
             finally:
                 self._history, self._session = session.history, None
                 self._stopping = (False, False)
-
-
-def read(folder: Path | str) -> History:
-    """Read a study's history, whether or not it is being run; nothing is written.
-
-    Raises:
-        LedgerError: there is no ledger in `folder`, or it can't be read.
-    """
-    ledger = SqliteLedger(Path(folder) / LEDGER, create=False)
-    try:
-        return History(ledger.read())
-    finally:
-        ledger.close()
 
 
 @contextmanager

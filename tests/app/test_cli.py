@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.app.commands import clear, command, environment, lay_out, ran
-from trialwright.study import read
+from trialwright.history import read
 
 BROKEN = sorted((Path(__file__).parents[1] / "studyfile" / "broken").glob("*.yaml"))
 COMMANDS = (

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from trialwright.history import History, Trial
 from trialwright.records import Verdict
@@ -132,7 +132,7 @@ def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
     estimate = noise(history, code=trial.code)
     margin = 0.0
     if estimate is not None:
-        quantile = float(stats.t.ppf(0.95, estimate.degrees))
+        quantile = float(stdtrit(estimate.degrees, 0.95))
         margin = quantile * estimate.sd * math.sqrt(2 / comparison.seeds)
     return _status(hypothesis.expects, comparison.difference, margin=margin)
 
@@ -194,7 +194,7 @@ def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, confidence
 def _probability(difference: float, estimate: Noise, *, seeds: int) -> float:
     if estimate.sd == 0:
         return 1.0 if difference > 0 else 0.0 if difference < 0 else 0.5
-    return float(stats.t.cdf(difference / (estimate.sd * math.sqrt(2 / seeds)), estimate.degrees))
+    return float(stdtr(estimate.degrees, difference / (estimate.sd * math.sqrt(2 / seeds))))
 
 
 def _seeds_needed(
@@ -208,7 +208,7 @@ def _seeds_needed(
 
     def told(total: int) -> bool:
         # Each further pair of seeds brings two degrees of freedom to the estimate of the noise.
-        quantile = float(stats.t.ppf(confidence, estimate.degrees + 2 * (total - seeds)))
+        quantile = float(stdtrit(estimate.degrees + 2 * (total - seeds), confidence))
         return difference / (estimate.sd * math.sqrt(2 / total)) >= quantile
 
     # Monotone in the number of seeds: both the statistic and its quantile only get better.

@@ -13,9 +13,9 @@ from trialwright.app.export import export as export_file
 from trialwright.app.logs import trial_of
 from trialwright.app.place import running, to_read
 from trialwright.app.running import shown
+from trialwright.history import read
 from trialwright.report import terminal, write
 from trialwright.report.final import final_analysis
-from trialwright.study import read
 
 
 def status(study: Path | None, *, json: bool) -> None:
