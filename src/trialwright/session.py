@@ -25,9 +25,9 @@ from trialwright.analysis.twins import Twins
 from trialwright.edits import edits
 from trialwright.errors import StaleSequence
 from trialwright.execute.keep import Keeper
-from trialwright.execute.order import make_order, run_folder
+from trialwright.execute.order import make_order
 from trialwright.execute.provenance import CodeWatch, machine
-from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, Runner
+from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, Runner, run_folder
 from trialwright.history import History, Trial
 from trialwright.ledger import Ledger
 from trialwright.propose.proposer import Proposer

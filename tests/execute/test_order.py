@@ -19,8 +19,8 @@ from tests.execute.orders import ended
 from trialwright.errors import StudyError
 from trialwright.execute.environment import secret
 from trialwright.execute.local import LocalRunner
-from trialwright.execute.order import check_command, make_order, run_folder
-from trialwright.execute.runner import Order
+from trialwright.execute.order import check_command, make_order
+from trialwright.execute.runner import Order, run_folder
 from trialwright.expression import Scalar
 from trialwright.records import RunKey
 from trialwright.space import Choice, Float, Int, Space

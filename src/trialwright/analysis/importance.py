@@ -15,7 +15,6 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from trialwright.analysis.surrogate import Scale
 from trialwright.expression import Scalar
@@ -345,6 +344,8 @@ def _direction(parameter: Parameter, trials: Sequence[Trial], *, sign: int) -> s
     gains = [sign * cast("float", trial.value) for trial in trials]
     if len(set(units)) < 3 or len(set(gains)) < 3:
         return ""
+    from scipy import stats  # takes a second to import: not for who only looks
+
     correlation, chance = stats.spearmanr(units, gains)
     if not chance < CHANCE:
         return ""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from trialwright.execute.order import run_folder
+from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial
 
 Document = dict[str, "Json"]

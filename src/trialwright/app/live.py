@@ -15,7 +15,6 @@ from typing import Protocol, Self, TextIO
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -303,21 +302,25 @@ def _left(history: History, seconds: float) -> str:
 
 
 def _running(going: Iterable[Run], latest: Mapping[RunKey, Reported], history: History) -> Table:
+    rows = [_row(run, latest.get(run.key), history) for run in list(going)[:8]]
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, expand=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True)
+    # On a narrow terminal the configuration gives way, nothing else.
+    for cells in zip(*(row[:3] for row in rows), strict=True):
+        table.add_column(no_wrap=True, min_width=max(map(len, cells)))
     table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black")
-    for run in list(going)[:8]:
-        trial = history.trials[run.key.trial]
-        seed = f" seed {run.key.seed}" if run.key.seed else ""
-        table.add_row(
-            f"▶ trial {trial.number}{seed}",
-            duration(max(time.time() - run.launched_at, 0.0)),
-            _metric(latest.get(run.key), history),
-            escape(configured(trial.configuration)),
-        )
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
+
+
+def _row(run: Run, reported: Reported | None, history: History) -> tuple[str, ...]:
+    seed = f" seed {run.key.seed}" if run.key.seed else ""
+    return (
+        f"▶ trial {run.key.trial}{seed}",
+        duration(max(time.time() - run.launched_at, 0.0)),
+        _metric(reported, history),
+        configured(history.trials[run.key.trial].configuration),
+    )
 
 
 def _metric(reported: Reported | None, history: History) -> str:
@@ -327,7 +330,7 @@ def _metric(reported: Reported | None, history: History) -> str:
     name = metric if metric in reported.metrics else next(iter(reported.metrics), "")
     if not name:
         return ""
-    return escape(f"{name} {reported.metrics[name]:.5g} @ {reported.step:g}")
+    return f"{name} {reported.metrics[name]:.5g} @ {reported.step:g}"
 
 
 def _best(best: Trial, history: History) -> Text:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from trialwright.app.place import running
 from trialwright.errors import StudyError
-from trialwright.execute.order import run_folder
+from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial, read
 
 LOOK_S = 0.2

@@ -128,3 +128,11 @@ def _name(file: Path) -> str:
         return load(file).name
     except StudyFileError:
         return ""
+
+
+def shown(path: Path) -> str:
+    """Return a path as short as it can be typed here."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from trialwright.app.interrupt import interrupts
 from trialwright.app.live import JsonWatcher, LiveWatcher, PlainWatcher, Watcher
-from trialwright.app.place import Place, made
+from trialwright.app.place import Place, made, shown
 from trialwright.errors import TrialwrightError
 from trialwright.history import History
 from trialwright.report import terminal, write
@@ -109,11 +109,3 @@ def _conclude(history: History, report: Path | None, watcher: Watcher) -> None:
         console.print(terminal.summary(history))
     if report is not None:
         console.print(f"report: {shown(report)}", markup=False, soft_wrap=True)
-
-
-def shown(path: Path) -> str:
-    """Return a path as short as it can be typed here."""
-    try:
-        return str(path.absolute().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -11,8 +11,7 @@ from trialwright.app.documents import Document, dumps, plain, study_document, tr
 from trialwright.app.export import Form, best_of, written
 from trialwright.app.export import export as export_file
 from trialwright.app.logs import trial_of
-from trialwright.app.place import running, to_read
-from trialwright.app.running import shown
+from trialwright.app.place import running, shown, to_read
 from trialwright.history import read
 from trialwright.report import terminal, write
 from trialwright.report.final import final_analysis

@@ -21,7 +21,7 @@ import cloudpickle
 from trialwright.errors import StudyError
 from trialwright.execute import environment
 from trialwright.execute.configfile import render
-from trialwright.execute.runner import Order
+from trialwright.execute.runner import Order, run_folder
 from trialwright.expression import Scalar
 from trialwright.records import RunKey
 from trialwright.space import Choice, Configuration, Ordinal
@@ -84,15 +84,6 @@ def make_order(
         cpus=task.runner.cpus,
         gpus=task.runner.gpus,
     )
-
-
-def run_folder(study_folder: Path, run: RunKey) -> Path:
-    """Return the folder of one run.
-
-    >>> run_folder(Path("water"), RunKey(7, 0, 1)).as_posix()
-    'water/trials/0007/runs/0.1'
-    """
-    return study_folder / "trials" / f"{run.trial:04d}" / "runs" / f"{run.seed}.{run.attempt}"
 
 
 def check_command(task: Task, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:

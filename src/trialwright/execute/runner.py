@@ -40,6 +40,15 @@ class Order:
     gpus: float | None = None
 
 
+def run_folder(study_folder: Path, run: RunKey) -> Path:
+    """Return the folder of one run.
+
+    >>> run_folder(Path("water"), RunKey(7, 0, 1)).as_posix()
+    'water/trials/0007/runs/0.1'
+    """
+    return study_folder / "trials" / f"{run.trial:04d}" / "runs" / f"{run.seed}.{run.attempt}"
+
+
 @dataclass(frozen=True, slots=True)
 class Reported:
     """A run reported metrics at a step."""

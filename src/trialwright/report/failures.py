@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from trialwright.history import History, Trial
 from trialwright.records import Cause, Observation
 from trialwright.report import words
@@ -158,6 +156,8 @@ def _counted(
 ) -> Common:
     inside, others = len(meeting & failed), len(trials) - len(meeting)
     outside = len(failed) - inside
+    from scipy import stats  # takes a second to import: not for who only looks
+
     chance = float(stats.hypergeom.sf(inside - 1, len(trials), len(failed), len(meeting)))
     sentence = (
         f"{inside} of the {words.count(len(meeting), 'trial')} with {condition} did,"

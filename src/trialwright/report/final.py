@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy import stats
-
 from trialwright.analysis.compare import HypothesisStatus, compare, hypothesis_status
 from trialwright.analysis.importance import Influence, importance
 from trialwright.expression import Scalar
@@ -117,6 +115,8 @@ def calibration(history: History) -> Calibration | None:
         return None
     inside = sum(interval.low <= value <= interval.high for interval, value in held)
     level = sum(interval.level for interval, _ in held) / len(held)
+    from scipy import stats  # takes a second to import: not for who only looks
+
     range_ = stats.binomtest(inside, len(held)).proportion_ci(0.95, method="exact")
     fits = range_.low <= level <= range_.high
     verdict = "in keeping with" if fits else "less than" if range_.high < level else "more than"

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from trialwright.execute.order import run_folder
+from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial
 from trialwright.report import words
 from trialwright.report.final import FinalAnalysis, final_analysis
