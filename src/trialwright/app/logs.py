@@ -99,11 +99,12 @@ def print_log(
     out = sys.stdout.buffer
     offset = show(path, tail=tail, out=out)
     if ongoing:
-        follow(path, offset, going=lambda: _going(folder, run), out=out)
+        follow(path, offset, going=lambda: _going(folder, path), out=out)
 
 
-def _going(folder: Path, run: Run) -> bool:
-    return running(folder) and read(folder).run(run.key).observation is None
+def _going(folder: Path, log: Path) -> bool:
+    # The run's last file, not the ledger: reading that again and again takes too long.
+    return running(folder) and not (log.parent / "exit.json").exists()
 
 
 def _tail_offset(log: BinaryIO, lines: int) -> int:
