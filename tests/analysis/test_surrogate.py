@@ -14,11 +14,10 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from trialwright.analysis import surrogate
+from trialwright.analysis.features import Features, Scale
 from trialwright.analysis.surrogate import (
     Data,
     Feasibility,
-    Features,
-    Scale,
     fit,
     log_improvement,
     spread,

@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from trialwright.analysis.surrogate import Scale
+from trialwright.analysis.features import Scale
 from trialwright.expression import Scalar
 from trialwright.history import History, Trial
 from trialwright.space import Choice, Configuration, Parameter, Space

@@ -20,6 +20,7 @@ from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.propose import words
 from trialwright.propose.evidence import Evidence
+from trialwright.propose.leaning import lean
 from trialwright.propose.moves import Move, moves
 from trialwright.propose.prior import Prior, at_place, is_unordered, legal_start, place_of
 from trialwright.records import Proposal
@@ -28,11 +29,14 @@ from trialwright.task import Task
 
 Array = NDArray[np.float64]
 
-BETA = 6.0
+BETA = 10.0
 """Weight of the prior, divided by the number of results: piBO (arXiv 2204.11051), tempered, since a
 poor prior costs as much as a good one wins."""
 TRUST = 2.0
-"""Largest factor on the weight of moves; it falls with the weight of the prior."""
+"""Largest factor on what rules say; it falls with the weight of the prior."""
+CAUTION = 2.0
+"""Weight of the log probability that a run ends well: a failed trial brings no result, and costs
+what another one would have brought."""
 DRAWN = 90
 NEARBY = 110
 ANYWHERE = 60
@@ -223,6 +227,8 @@ class _Judge:
         self._moves = known
         self._space = evidence.task.space
         self._weight = BETA / (1.0 + len(evidence.values))
+        self._trust = min(TRUST, self._weight)
+        self._leaning = lean(evidence.prior, evidence.seen)
         model = evidence.model
         self._model: Surrogate | None = None
         if model is not None:
@@ -232,18 +238,19 @@ class _Judge:
 
     def scores(self, configurations: Sequence[Configuration]) -> Array:
         """Score configurations, shape (m,), larger better."""
-        plausible = self._evidence.prior.log_density(configurations)
+        prior = self._evidence.prior
         promised = np.array([self._promise(c) for c in configurations])
-        total = self._weight * plausible + promised
+        leant = self._trust * self._leaning.against(prior, configurations)
+        total = self._weight * prior.log_density(configurations) + promised + leant
         if self._model is None:
             return np.asarray(total + self._distance(configurations))
         points = self._model.features.of(configurations)
         total = total + self._model.log_improvement(points, self._best)
-        return np.asarray(total + self._evidence.feasibility.log_probability(points))
+        return np.asarray(total + CAUTION * self._evidence.feasibility.log_probability(points))
 
     def _promise(self, configuration: Configuration) -> float:
         move = self._moves.get(_key(configuration))
-        return 0.0 if move is None else move.weight * min(TRUST, self._weight)
+        return 0.0 if move is None else move.weight * self._trust
 
     def _distance(self, configurations: Sequence[Configuration]) -> Array:
         """Without results: keep away from what failed, and spread over what is tried at once."""

@@ -74,7 +74,7 @@ def moves(prior: Prior, seen: Seen) -> list[Move]:
     """Return what a practitioner would try next, legal and without repeats of each other."""
     found: dict[str, Move] = {}
     every = list(_all_moves(prior, seen))
-    record = _record(prior, seen)
+    record = record_of(prior, seen)
     for plain in [*every, *_combined(prior, seen, every)]:
         move = replace(plain, weight=plain.weight + _credit(prior, plain, record))
         key = prior.space.key(move.configuration)
@@ -89,19 +89,19 @@ def moves(prior: Prior, seen: Seen) -> list[Move]:
 def _all_moves(prior: Prior, seen: Seen) -> Iterator[Move]:
     yield from _recipe_moves(prior, seen.best[0] if seen.best else None)
     for rank, trial in enumerate(seen.best[:EXPLORED]):
-        yield from _rule_moves(prior, trial, _signs(trial, seen), discount=0.3 * rank)
+        yield from _rule_moves(prior, trial, signs_of(trial, seen), discount=0.3 * rank)
         yield from _momentum_moves(prior, trial, seen, discount=0.3 * rank)
         yield from _switches(prior, trial)
         yield from _weight_moves(prior, trial, seen.facts)
     for trial in seen.failed[:1]:
-        yield from _rule_moves(prior, trial, _failure_signs(trial), discount=0.0)
+        yield from _rule_moves(prior, trial, failure_signs(trial), discount=0.0)
 
 
 Signed = frozenset[tuple[str, int]]
 """Changes by name and direction; options count as upward."""
 
 
-def _record(prior: Prior, seen: Seen) -> list[tuple[Signed, int]]:
+def record_of(prior: Prior, seen: Seen) -> list[tuple[Signed, int]]:
     """Return what was changed so far, each with whether it paid: +1 or -1."""
     found = []
     by_number = {trial.number: trial for trial in seen.best}
@@ -172,7 +172,7 @@ def _merged(prior: Prior, parent: Trial, ranked: Sequence[Move]) -> Iterator[Mov
         )
 
 
-def _signs(trial: Trial, seen: Seen) -> dict[str, str]:
+def signs_of(trial: Trial, seen: Seen) -> dict[str, str]:
     """Return the signs that rules look for, each with the words that tell of it."""
     diagnosis = seen.diagnoses.get(trial.number)
     signs = {"any": ""}
@@ -183,7 +183,7 @@ def _signs(trial: Trial, seen: Seen) -> dict[str, str]:
     return signs
 
 
-def _failure_signs(trial: Trial) -> dict[str, str]:
+def failure_signs(trial: Trial) -> dict[str, str]:
     """Return what a failed trial calls for: its causes that a configuration can cure."""
     signs: dict[str, str] = {}
     for run in trial.runs:
@@ -202,13 +202,13 @@ def _rule_moves(
         telling = next((signs[sign] for sign in rule.signs if sign in signs), None)
         if telling is None:
             continue
-        for steps in _steps_of(rule, prior, trial.configuration):
+        for steps in steps_of(rule, prior, trial.configuration):
             move = _stepped(prior, trial, steps, rule=rule, telling=telling)
             if move is not None:
                 yield replace(move, weight=move.weight - discount)
 
 
-def _steps_of(rule: MoveRule, prior: Prior, configuration: Configuration) -> list[dict[str, float]]:
+def steps_of(rule: MoveRule, prior: Prior, configuration: Configuration) -> list[dict[str, float]]:
     """Return the changes that a rule calls for: parameter -> usual steps, upward positive.
 
     A rule about an effect gives one change per parameter that has it, and one of all that matter.

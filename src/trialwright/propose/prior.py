@@ -31,6 +31,9 @@ VAGUE = 0.3
 ADVENTURE = 0.15
 """Share of draws, per parameter, that ignore the belief."""
 
+_WITHIN = 0.5
+"""How far the log density of a normal falls within one deviation."""
+
 _RELEVANCE = {1: 1.5, 2: 1.0, 3: 0.6}
 """How much shorter the surrogate expects the length of a parameter of each rank to be."""
 
@@ -236,14 +239,12 @@ class Prior:
                 index = parameter.options.index(value)
                 total += math.log(max(float(self._odds_of(name)[index]), FLOOR))
                 continue
-            bumps = self._bumps(name, configuration)
-            if bumps:
-                place = place_of(parameter, value)
-                density = max(bump.density(place) for bump in bumps)
-                total += math.log((1 - FLOOR) * density + FLOOR)
-        # What the belief itself would draw is about half a unit per parameter below its peak: all
-        # of that is equally plausible, or many parameters would hold each other at the centre.
-        return min(total + 0.5 * len(configuration), 0.0)
+            place = place_of(parameter, value)
+            density = max(bump.density(place) for bump in self._bumps(name, configuration))
+            # Within a deviation all is equally plausible: with densities that peak, many
+            # parameters would hold each other at the centre, where nothing is learnt.
+            total += min(math.log((1 - FLOOR) * density + FLOOR) + _WITHIN, 0.0)
+        return total
 
     def _odds_of(self, name: str) -> Array:
         if name not in self._odds_cache:
