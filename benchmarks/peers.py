@@ -2,7 +2,8 @@
 
     TRIALWRIGHT_DATA=folder python benchmarks/peers.py --tasks water,house,cora --seeds 8
 
-Under one seed every method trains with the same seed. Peers run twice: from scratch, and from the
+Each seed has a split of the data of its own, so that a lead is one over data not seen before; under
+one seed every method trains on the same split with the same seed. Peers run twice: from scratch, and from the
 task's default configuration, which is also the expert's first trial. Regret is 0 at the best value
 that anyone saw on the task, and 1 at random search's mean first trial. Trainings are remembered in
 `benchmarks/.cache`, so that an interrupted benchmark goes on.
@@ -310,7 +311,7 @@ def main() -> int:
     print(table(plan, results))
     print(_overall(summary))
     print(json.dumps(summary))
-    return 0
+    return 0 if summary["ok"] else 1
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def train(
     """Yield (epoch, metrics): loss and accuracy in training and validation, and test accuracy."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    graph = data.cora(folder)
+    graph = data.cora(folder, split=seed)
     features, adjacency = _tensors(folder)
     labels, nodes = torch.from_numpy(graph.labels), torch.from_numpy(graph.train)
     network = _network(settings, features.shape[1], int(labels.max()) + 1)

@@ -25,7 +25,11 @@ def train(
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Yield (round, metrics): R2, and the mean squared error in units of the variance."""
     return boosting.rounds(
-        settings, data.house(folder), objective="reg:squarederror", seed=seed, score=score
+        settings,
+        data.house(folder, split=seed),
+        objective="reg:squarederror",
+        seed=seed,
+        score=score,
     )
 
 

@@ -25,7 +25,11 @@ def train(
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Yield (round, metrics): F1 at the threshold 0.5 and log loss, on both splits."""
     return boosting.rounds(
-        settings, data.water(folder), objective="binary:logistic", seed=seed, score=score
+        settings,
+        data.water(folder, split=seed),
+        objective="binary:logistic",
+        seed=seed,
+        score=score,
     )
 
 
