@@ -2,11 +2,11 @@
 
     TRIALWRIGHT_DATA=folder python benchmarks/peers.py --tasks water,house,cora --seeds 8
 
-Each seed has a split of the data of its own, so that a lead is one over data not seen before; under
-one seed every method trains on the same split with the same seed. Peers run twice: from scratch, and from the
-task's default configuration, which is also the expert's first trial. Regret is 0 at the best value
-that anyone saw on the task, and 1 at random search's mean first trial. Trainings are remembered in
-`benchmarks/.cache`, so that an interrupted benchmark goes on.
+Each seed has a split of the data of its own, so that a lead is no luck of one split; under one seed
+every method trains on the same split with the same seed. Peers run twice: from scratch, and from
+the task's default configuration, which is also the expert's first trial. Regret is 0 at the best
+value that anyone saw on the task, and 1 at random search's mean first trial. Trainings are
+remembered in `benchmarks/.cache`, so that an interrupted benchmark goes on.
 
 Ok if, after the last trial, the expert's mean is better than random's and TPE's on each task whose
 default is not already the optimum (within one training's noise of the best configuration found, all

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 VARIABLE = "TRIALWRIGHT_DATA"
 SPLIT_SEED = 20_240
-"""Mixed into the seed of every split, so that splits share nothing with the trainings' own draws."""
+"""Mixed into every split's seed, so that splits share nothing with the trainings' own draws."""
 
 
 class DataError(Exception):
@@ -146,9 +146,9 @@ def _house_rows(folder: str | None) -> tuple[NDArray[np.float32], NDArray[np.flo
 def cora(folder: str | None = None, *, split: int | None = None) -> Graph:
     """Read Cora: 2,708 papers, 1,433 words, 7 classes.
 
-    140 papers are to train on, 500 to validate on, 1,000 to test on. `split` None is planetoid's own split. A number draws one of the same sizes, 20 per class, as
-    Shchur et al. (arXiv 1811.05868) advise: rankings on the one split don't carry over to others.
-    Preprocessing follows Kipf and Welling (arXiv 1609.02907, section 3.1): rows of the features
+    140 papers are to train on, 500 to validate on, 1,000 to test on: by planetoid's own split if
+    `split` is None, else drawn by it, 20 per class to train on. Shchur et al. (arXiv 1811.05868)
+    advise the latter, as rankings on the one split don't carry over to others. Preprocessing follows Kipf and Welling (arXiv 1609.02907, section 3.1): rows of the features
     sum to 1, and the adjacency is D^-1/2 (A + I) D^-1/2.
 
     Raises:

@@ -90,7 +90,7 @@ class _Mark(Protocol):
     column: int
 
 
-class Unreadable(Exception):  # noqa: N818  # what it says, at a place; never leaves the package
+class Unreadable(Exception):  # what it says, at a place; never leaves the package
     """The text is not the YAML that a study file may use."""
 
     def __init__(self, place: Place, text: str) -> None:
