@@ -148,8 +148,9 @@ def cora(folder: str | None = None, *, split: int | None = None) -> Graph:
 
     140 papers are to train on, 500 to validate on, 1,000 to test on: by planetoid's own split if
     `split` is None, else drawn by it, 20 per class to train on. Shchur et al. (arXiv 1811.05868)
-    advise the latter, as rankings on the one split don't carry over to others. Preprocessing follows Kipf and Welling (arXiv 1609.02907, section 3.1): rows of the features
-    sum to 1, and the adjacency is D^-1/2 (A + I) D^-1/2.
+    advise the latter, as rankings on the one split don't carry over to others. Preprocessing
+    follows Kipf and Welling (arXiv 1609.02907, section 3.1): rows of the features sum to 1, and
+    the adjacency is D^-1/2 (A + I) D^-1/2.
 
     Raises:
         DataError: a file can't be had, or is no planetoid file.
