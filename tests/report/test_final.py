@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.histories import DEFAULTS, NETWORK, Recorder, network_task, run_netwo
 from trialwright.history import History
 from trialwright.records import Hypothesis, Interval, Observation, Proposal
 from trialwright.report.final import final_analysis
+from trialwright.space import Int, Space
 
 
 def recorded(folder: Path, *trials: tuple[dict, float | None], **more: object) -> Recorder:
@@ -145,6 +147,17 @@ def test_a_best_at_a_bound_advises_to_widen(tmp_path: Path) -> None:
     levels = [({"batch_size": size}, size / 100) for size in (64, 256, 512)]
     other = final_analysis(recorded(tmp_path / "levels", *levels).close())
     assert any("batch_size = 512 of trial 2 is at the last" in p.sentence for p in other.advice)
+
+
+def test_a_narrow_whole_number_is_widened_by_one(tmp_path: Path) -> None:
+    """At the upper end of 1 to 2 layers the advice is 3, not the 2 that is there already."""
+    space = Space((Int("layers", 1, 2),))
+    recorder = Recorder(tmp_path, replace(network_task(trials=3), space=space))
+    for layers in (1, 2, 2):
+        proposal = Proposal(configuration={"layers": layers}, by="expert")
+        observe(recorder, recorder.launch(recorder.admit(proposal)), layers / 10)
+    sentences = [advice.sentence for advice in final_analysis(recorder.close()).advice]
+    assert any("let it reach 3." in sentence for sentence in sentences), sentences
 
 
 def test_what_changed_is_told_against_first_and_parent(tmp_path: Path) -> None:

@@ -162,7 +162,9 @@ def _beyond(parameter: Float | Int, unit: float) -> tuple[str, str]:
         # What was above 0 is likely to have to be.
         further = max(further, low / 3) if low > 0 else further
     if isinstance(parameter, Int):
-        return end, str(round(further) if end == "upper" else max(round(further), min(low - 1, 1)))
+        if end == "upper":
+            return end, str(max(round(further), int(high) + 1))
+        return end, str(min(max(round(further), min(int(low) - 1, 1)), int(low) - 1))
     return end, f"{further:.2g}"
 
 
