@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -254,3 +255,19 @@ def test_a_proposal_is_quick_however_long_the_history(trials: int, allowed_s: fl
     began = time.process_time()
     ask(task, journal.history)
     assert time.process_time() - began < allowed_s
+
+
+def test_poor_defaults_are_left_behind() -> None:
+    """Defaults that leave an accuracy at chance are soon replaced by what is known of the model."""
+    poor = {"lr": 0.9, "optimizer": "sgd", "weight_decay": 0.1, "dropout": 0.6, "hidden": 16}
+    space = Space(
+        tuple(replace(p, default=poor[p.name]) if p.name in poor else p for p in NETWORK.parameters)
+    )
+    task = replace(network_task(), space=space)
+    journal = Journal(task)
+    [first] = ask(task, journal.history)
+    assert first.configuration["lr"] == 0.9
+    journal.ended(first, 0.1)
+    following = ask(task, journal.history, 2)
+    assert any(p.configuration["optimizer"] == "adam" for p in following)
+    assert "far below what a sensible run shows" in " ".join(p.rationale for p in following)

@@ -29,6 +29,10 @@ EXPLORED = 3
 """Parents that moves start from: the best trials."""
 PLAIN_STEP = 0.15
 """A usual change of a parameter of which nothing is known, as a share of its range."""
+POOR = 2.0
+"""Further log odds of starting over from what is known, where the results are poor."""
+POOR_SHARE = 0.2
+"""Share of the metric's usual range below which they are."""
 LEARNT = 0.6
 """Change in weight for an equal change that paid, or did not."""
 COMBINED = 3
@@ -87,7 +91,7 @@ def moves(prior: Prior, seen: Seen) -> list[Move]:
 
 
 def _all_moves(prior: Prior, seen: Seen) -> Iterator[Move]:
-    yield from _recipe_moves(prior, seen.best[0] if seen.best else None)
+    yield from _recipe_moves(prior, seen)
     for rank, trial in enumerate(seen.best[:EXPLORED]):
         yield from _rule_moves(prior, trial, signs_of(trial, seen), discount=0.3 * rank)
         yield from _momentum_moves(prior, trial, seen, discount=0.3 * rank)
@@ -344,22 +348,46 @@ def _dependent(prior: Prior, before: Configuration, after: Configuration) -> lis
     ]
 
 
-def _recipe_moves(prior: Prior, parent: Trial | None) -> Iterator[Move]:
-    for rank, recipe in enumerate(prior.recipes):
-        base = parent.configuration if parent is not None else prior.start()
-        configuration = prior.from_concepts(recipe.values, base)
+def _recipe_moves(prior: Prior, seen: Seen) -> Iterator[Move]:
+    """Known configurations: laid over the best trial, and over what is known of the rest."""
+    parent = seen.best[0] if seen.best else None
+    poor = POOR if parent is not None and _is_poor(parent, seen) else 0.0
+    finding = "the results are far below what a sensible run shows, so " if poor else ""
+    if prior.known != prior.start():
+        names = [name for name in prior.known if name in prior.advice]
         yield Move(
-            configuration=configuration,
+            configuration=prior.known,
             parent=parent,
-            text=f"a configuration that is known to do well: {recipe.name} ({recipe.source})",
-            weight=0.4 - 0.2 * rank,
-            reasons={
-                name: f"part of a known recipe: {recipe.name}"
-                for name in configuration
-                if name in prior.advice and prior.advice[name].concept in recipe.values
-            },
+            text=f"{finding}start from what is sensible for such a model, not from the defaults",
+            weight=0.3 + poor,
+            reasons={name: prior.advice[name].why for name in names},
             kind="recipe",
         )
+    bases = [prior.known] if parent is None else [parent.configuration, prior.known]
+    for rank, recipe in enumerate(prior.recipes):
+        for base in bases:
+            configuration = prior.from_concepts(recipe.values, base)
+            yield Move(
+                configuration=configuration,
+                parent=parent,
+                text=f"{finding}take what is known to do well: {recipe.name} ({recipe.source})",
+                weight=0.4 - 0.2 * rank + (poor if base is prior.known else 0.0),
+                reasons={
+                    name: f"part of a known recipe: {recipe.name}"
+                    for name in configuration
+                    if name in prior.advice and prior.advice[name].concept in recipe.values
+                },
+                kind="recipe",
+            )
+
+
+def _is_poor(best: Trial, seen: Seen) -> bool:
+    """Say whether even the best result is at the poor end of what sensible first runs show."""
+    if seen.facts.expects is None or best.value is None:
+        return False
+    low, high = seen.facts.expects
+    share = (best.value - low) / (high - low)
+    return (share if seen.sign > 0 else 1.0 - share) < POOR_SHARE
 
 
 def stepped(

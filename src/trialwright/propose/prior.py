@@ -128,12 +128,17 @@ class Prior:
 
         The space's own defaults where it has them, else what is known, else the middle.
         """
+        return self.space.canonical(self.start_values)
+
+    @cached_property
+    def known(self) -> dict[str, Scalar]:
+        """What is known to be sensible, whatever defaults the space gives; the start otherwise."""
         values: dict[str, Scalar] = {}
         for parameter in self._choices_first:
-            if parameter.name in self.space.defaults:
-                values[parameter.name] = self.space.defaults[parameter.name]
-            else:
-                values[parameter.name] = self._sensible(parameter, values)
+            known = parameter.name in self.advice
+            values[parameter.name] = (
+                self._sensible(parameter, values) if known else self.start_values[parameter.name]
+            )
         return self.space.canonical(values)
 
     def from_concepts(self, values: Mapping[str, Scalar], base: Configuration) -> dict[str, Scalar]:
