@@ -25,7 +25,7 @@ from trialwright.propose.baselines import Random
 from trialwright.records import Hypothesis, Proposal, Request
 from trialwright.space import Choice, Float, Int, Space
 from trialwright.study import Study
-from trialwright.task import Budget, Keep, Objective, RunnerPlan, Seeds, Task
+from trialwright.task import Budget, Keep, Objective, Prune, RunnerPlan, Seeds, Task
 
 SPACE = Space(
     (
@@ -393,6 +393,55 @@ def test_all_failing_stops_at_once(tmp_path: Path) -> None:
     assert "no_such_package_at_all" in history.closed.sentence
     assert "stdout.log" in history.closed.sentence
     assert len(history.trials) <= 4
+
+
+def test_transient_failures_are_retried_and_bounded(tmp_path: Path) -> None:
+    """A lost connection costs an attempt, not the trial; three attempts are the most."""
+    calls: list[float] = []
+
+    def flaky(configuration: Mapping[str, Scalar], seed: int) -> float:
+        lr = float(configuration["lr"])  # type: ignore[arg-type]
+        calls.append(lr)
+        if lr == 0.02 or calls.count(lr) < 3:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        return lr
+
+    history = run(
+        tmp_path,
+        flaky,
+        proposer=Scripted([[legal(lr=0.01)], [legal(lr=0.02)]]),
+        budget=Budget(trials=2),
+    )
+    assert [run.key.attempt for run in history.trials[0].runs] == [0, 1, 2]
+    assert [trial.state for trial in history.trials] == ["done", "failed"]
+    assert len(history.trials[1].runs) == 3
+    assert history.trials[1].verdict.status == "failed"
+
+
+def test_a_run_that_falls_behind_is_stopped(tmp_path: Path) -> None:
+    """A real process below the median of earlier runs is ended early, and its trial discarded."""
+    (tmp_path / "train.py").write_text(
+        "import sys, time\nfrom trialwright import emit\n"
+        "for step in range(1, 21):\n"
+        "    emit(step=step, y=float(sys.argv[1]))\n    time.sleep(0.05)\n"
+    )
+    history = Study(
+        task(
+            command=(sys.executable, "train.py", "{lr}"),
+            folder=str(tmp_path),
+            start=({"lr": 0.05}, {"lr": 0.04}, {"lr": 0.03}, {"lr": 0.001}),
+            budget=Budget(trials=4),
+            prune=Prune(rule="median", warmup=3),
+            runner=RunnerPlan(workers=1),
+        ),
+        tmp_path / "runs",
+    ).run()
+    assert [trial.state for trial in history.trials] == ["done", "done", "done", "pruned"]
+    stopped = history.trials[3]
+    assert len(stopped.run.observation.curve.steps) < 20
+    assert stopped.value is None
+    assert stopped.verdict.status == "discarded"
+    assert history.best().number == 0
 
 
 def test_changed_script_opens_a_code_version(tmp_path: Path) -> None:
