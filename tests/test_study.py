@@ -164,6 +164,15 @@ def test_reserved_names_and_invented_trials_are_refused(tmp_path: Path) -> None:
     assert history.trials[0].proposal.by == "random"
 
 
+def test_repeats_are_refused(tmp_path: Path) -> None:
+    """The same configuration is not run again: not in one batch, not later, not spelt otherwise."""
+    turns = [[legal(), legal()], [legal(depth=4.0), legal(drop=0.3), legal(depth=5)]]
+    history = run(tmp_path, proposer=Scripted(turns), budget=Budget(trials=2))
+    assert [trial.configuration["depth"] for trial in history.trials] == [4, 5]
+    faults = [refusal.faults[0] for refusal in history.refusals]
+    assert faults == ["the same configuration as trial 0"] * 2
+
+
 def test_raising_proposer_loses_its_turn(tmp_path: Path) -> None:
     """A proposer that raises costs a notice, not the study."""
 
@@ -199,10 +208,13 @@ configurations = st.one_of(
     ),
     scalars,
 )
+legal_ones = st.sampled_from([legal(), legal(depth=3), legal(depth=4.0), legal(drop=0.2)])
 hostile = st.one_of(
+    st.lists(legal_ones, min_size=1, max_size=4),
     st.lists(
         st.one_of(
             scalars,
+            legal_ones,
             st.builds(
                 Proposal,
                 configuration=configurations,
@@ -217,7 +229,7 @@ hostile = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(turns=st.lists(hostile, max_size=8), workers=st.integers(1, 3))
 def test_nothing_illegal_or_repeated_reaches_a_run(
     turns: list[object], workers: int, tmp_path_factory: pytest.TempPathFactory
