@@ -8,10 +8,11 @@ server) implement the same two calls.
 from __future__ import annotations
 
 import gc
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +59,14 @@ class Ledger(Protocol):
         """
         ...
 
+    def sync(self) -> None:
+        """Make what was appended survive a power cut; without it, it survives the process.
+
+        Raises:
+            LedgerError: the store can't be written.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the store; the ledger is not used afterwards."""
         ...
@@ -66,7 +75,8 @@ class Ledger(Protocol):
 class SqliteLedger:
     """A ledger in one SQLite file, safe for several processes on one machine.
 
-    Write-ahead log, synchronous FULL: what `append` returned survives a power cut.
+    Write-ahead log. `sync` is a call of its own so that a study can start the next run first: what
+    is on its way to the disk meanwhile survives a kill, and a power cut would end the run, too.
 
     Raises:
         LedgerError: the file is torn, is no ledger, or is of a newer version.
@@ -77,6 +87,7 @@ class SqliteLedger:
     ) -> None:
         self.path = path
         self._clock = clock
+        self._unsynced = False
         if not create and not path.exists():
             raise LedgerError(f"{path} does not exist: has the study been run?")
         # One writer thread at a time is the study's promise; the runner's thread never writes.
@@ -116,6 +127,7 @@ class SqliteLedger:
                     f"{self.path} is at {found}, not {expected_sequence}: read it again"
                 )
             self._connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", rows)
+        self._unsynced = True
         return entries
 
     def read(self, after_sequence: int = 0) -> list[Entry]:
@@ -128,8 +140,25 @@ class SqliteLedger:
         with _no_collection():
             return [self._entry(*row) for row in rows]
 
+    def sync(self) -> None:
+        """Force what was appended to the disk; see `Ledger.sync`."""
+        if not self._unsynced:
+            return
+        log = self.path.with_name(self.path.name + "-wal")
+        try:
+            descriptor = os.open(log, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise LedgerError(f"{log} can't be written ({error}): is the disk full?") from None
+        self._unsynced = False
+
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in."""
+        with suppress(LedgerError):
+            self.sync()
         self._connection.close()
 
     def _body(self, entry: Entry) -> str:
@@ -166,7 +195,8 @@ class SqliteLedger:
             self._check_version()
         # Order matters: the journal mode can't change within a transaction.
         self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
+        # Commits are ordered, not forced to the disk: that is `sync`'s.
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         if empty:
             with self._transaction():
                 if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

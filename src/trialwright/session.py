@@ -178,6 +178,8 @@ class Session:
     def wait(self) -> Event | None:
         """Return the next event; None after `LOOK_S` without one, or when something was asked."""
         self._write()
+        # After the launches that it may have to wait for: a disk takes a millisecond or many.
+        self._post.ledger.sync()
         try:
             return self._inbox.get(timeout=LOOK_S)
         except queue.Empty:

@@ -317,7 +317,7 @@ class Space:
     def __contains__(self, name: str) -> bool:
         return name in self._by_name
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Parameter names, in the order of the space."""
         return tuple(parameter.name for parameter in self.parameters)
@@ -340,6 +340,8 @@ class Space:
 
     def active(self, configuration: Configuration) -> tuple[str, ...]:
         """Return the names of the parameters that apply under `configuration`."""
+        if not self._conditional:
+            return self.names
         values: dict[str, Scalar] = {}
         for parameter in self._ordered:
             if parameter.name in configuration and _applies(parameter, values):
@@ -476,6 +478,10 @@ class Space:
                 else {}
             ),
         }
+
+    @cached_property
+    def _conditional(self) -> bool:
+        return any(parameter.when for parameter in self.parameters)
 
     @cached_property
     def _by_name(self) -> dict[str, Parameter]:

@@ -65,7 +65,7 @@ class Study:
         self.task = task
         self.folder = Path(folder).absolute()
         self._runner = runner
-        self._proposer = proposer or Team([member(name, task) for name in task.team])
+        self._proposer = proposer or _proposer(task)
         # A snapshot: os.environ decodes every variable at every look.
         self._environ = dict(environ)
         self._session: Session | None = None
@@ -212,6 +212,11 @@ def _alive(process: str) -> bool:
         return psutil.Process(int(process)).status() != psutil.STATUS_ZOMBIE
     except (ValueError, psutil.NoSuchProcess):
         return False
+
+
+def _proposer(task: Task) -> Proposer:
+    members = [member(name, task) for name in task.team]
+    return members[0] if len(members) == 1 else Team(members)
 
 
 def _start_faults(task: Task) -> list[str]:
