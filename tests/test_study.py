@@ -521,3 +521,46 @@ def test_random_proposer_is_the_default_fallback(tmp_path: Path) -> None:
     """A proposer with nothing to say leaves the turn to chance."""
     history = run(tmp_path, proposer=Scripted([]))
     assert {trial.proposal.by for trial in history.trials} == {Random().name}
+
+
+def test_a_replicated_leader_keeps_its_lead_over_whom_it_beats(tmp_path: Path) -> None:
+    """More seeds, less lucky than the first, don't hand the lead to a trial with one lucky seed."""
+    values = {(4, 0): 1.0, (3, 0): 0.9, (4, 1): 0.5, (4, 2): 0.6}
+    seeds: dict[int, int] = {}
+
+    def train(configuration: Mapping[str, Scalar], seed: int) -> float:
+        index = seeds.setdefault(seed, len(seeds))
+        return values[int(configuration["depth"]), index]  # type: ignore[arg-type]
+
+    study = Study(
+        task(budget=Budget(trials=2)),
+        tmp_path,
+        runner=SimulatedRunner(train),
+        proposer=Scripted([[legal(depth=3)], [legal(depth=4)]]),
+    )
+    study.run()
+    study.replicate(1, 2)
+    history = study.run()
+    assert history.trials[1].value == pytest.approx(0.7)
+    assert history.best() is history.trials[1]
+
+
+def test_a_goal_that_was_never_reported_stops_at_once_and_may_be_put_right(tmp_path: Path) -> None:
+    """A misspelt metric ends the study after two runs; with the goal corrected it goes on."""
+
+    def named(metric: str) -> Task:
+        return task(objective=Objective(metric=metric), budget=Budget(trials=8))
+
+    def train(configuration: Mapping[str, Scalar], seed: int) -> dict[str, float]:
+        return {"val_acc": score(configuration, seed)}
+
+    with SimulatedRunner(train) as runner:
+        history = Study(named("f1"), tmp_path, runner=runner).run()
+        assert history.closed.reason == "failed"
+        assert "val_acc" in history.closed.sentence
+        assert len(history.trials) == 2
+        history = Study(named("val_acc"), tmp_path, runner=runner).run()
+    assert history.closed.reason == "budget"
+    assert len(history.done()) == 6
+    with pytest.raises(StudyError, match="new study"):
+        Study(named("f1"), tmp_path, runner=SimulatedRunner(train)).run()

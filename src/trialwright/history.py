@@ -288,20 +288,18 @@ class History:
     def best(self, *, code: str | None = None) -> Trial | None:
         """Return the best trial that is kept or unconfirmed, of code version `code`.
 
-        None means the newest version under which any trial has a value.
+        Two trials are compared over the seeds that both have, the earlier one staying ahead of its
+        equal: else more seeds for the leader, whose first one was lucky, would hand the lead to a
+        trial that it beats seed by seed. None means the newest version with any value.
         """
         code = code or self._valued_code
-        objective = self.task.objective
-        favoured = [
-            trial
-            for trial in (self.trials[number] for number in self._favoured)
-            if trial.value is not None and trial.code == code
-        ]
-        return max(
-            favoured,
-            key=lambda trial: (objective.sign * (trial.value or 0.0), -trial.number),
-            default=None,
-        )
+        best: Trial | None = None
+        for trial in self.favoured():
+            if trial.value is None or trial.code != code:
+                continue
+            if best is None or self.task.objective.sign * lead(trial, best) > 0:
+                best = trial
+        return best
 
     def spread(self, *, code: str) -> tuple[float, int]:
         """Return the squared deviations of seeds from their trial's mean, and their degrees.
@@ -441,6 +439,18 @@ class History:
             self._favoured.add(verdict.trial)
         else:
             self._favoured.discard(verdict.trial)
+
+
+def lead(trial: Trial, other: Trial) -> float:
+    """Return the mean difference of two trials with values, in the metric's unit.
+
+    Over their common seeds; between their means where they have none.
+    """
+    ours, theirs = trial.values, other.values
+    common = ours.keys() & theirs.keys()
+    if not common:
+        return (trial.value or 0.0) - (other.value or 0.0)
+    return math.fsum(ours[seed] - theirs[seed] for seed in common) / len(common)
 
 
 def read(folder: Path | str) -> History:

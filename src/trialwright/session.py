@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -208,7 +208,7 @@ class Session:
     # -- opening
 
     def _open(self) -> None:
-        changes = edits(self.history.task, self._task) if self.history.opened else ()
+        changes = self._changes()
         self._note(Opened(task=self._task, seed=self._seed, version=__version__, changes=changes))
         if self._machine.id not in self.history.machines:
             self._note(self._machine)
@@ -223,6 +223,18 @@ class Session:
             if trial.verdict is None:
                 self._settle(trial)
         self._write()
+
+    def _changes(self) -> tuple[str, ...]:
+        """What differs from the task as recorded, in words."""
+        if not self.history.opened:
+            return ()
+        before, now = self.history.task, self._task
+        if before.objective == now.objective or self.history.done():
+            return edits(before, now)
+        # Without any result there is nothing to compare with: a goal may still be put right.
+        goals = [f"{o.direction} {o.metric}" for o in (before.objective, now.objective)]
+        changed = f"the goal: {goals[0]} -> {goals[1]}"
+        return (changed, *edits(replace(before, objective=now.objective), now))
 
     def _recover(self) -> None:
         """Take in the results of runs that ended after the last coordinator was killed."""
@@ -376,7 +388,10 @@ class Session:
         if self._proved or len(self._failures) < 2:
             return False
         causes = {failure.cause for failure in self._failures}
-        if len(causes) != 1 or any(failure.metrics for failure in self._failures):
+        if len(causes) != 1:
+            return False
+        # A script that reports other metrics than the goal's will do so for ever.
+        if causes != {"no_metric"} and any(failure.metrics for failure in self._failures):
             return False
         return len(self._failures) >= (2 if causes <= SETUP else 3)
 

@@ -62,13 +62,15 @@ def to_read(given: Path | None) -> Place:
     if (start / LEDGER).is_file():
         return Place(start / FILE, start)
     file = start / FILE if start.is_dir() else start
-    named = file.absolute().parent / RUNS / _name(file) if file.is_file() else None
-    if named is not None and (named / LEDGER).is_file():
+    name = _name(file) if file.is_file() else ""
+    named = file.absolute().parent / RUNS / name
+    if name and (named / LEDGER).is_file():
         return Place(file, named)
-    if given is not None and start.is_file():
+    # Another study's results, shown because they are the only ones, would be taken for this one's.
+    if name or (given is not None and start.is_file()):
         raise StudyError(
-            f"{start} has not been run: there is no {LEDGER} in {named}; start it with"
-            f" `trialwright run {start}`, or name its folder with --study"
+            f"{file} has not been run: there is no {LEDGER} in {named}; start it with"
+            f" `trialwright run {file}`, or name its folder with --study"
         )
     return _only(start, file)
 

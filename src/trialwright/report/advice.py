@@ -208,7 +208,7 @@ def _negated(condition: str) -> str:
 
 def _unexplored(history: History, influences: Sequence[Influence]) -> Iterator[Advice]:
     trials = history.finished()
-    if len(trials) < 5:
+    if len(trials) < 5 or not history.done():
         return
     for influence in influences:
         parameter = history.space[influence.parameter]
