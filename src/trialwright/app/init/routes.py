@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -58,6 +59,9 @@ def goal_of(candidates: Sequence[Reported], *, metric: str | None, goal: str | N
         direction=direction_of(best.metric) or "maximize",
         guessed=f"{what} that line {best.line} reports{also}",
     )
+
+
+_SPLIT = re.compile(r"^(?:train|val|valid|validation|test)_")
 
 
 def key_of(reported: Reported) -> str:
@@ -140,5 +144,14 @@ def _is_file(path: str) -> bool:
 
 def named(metric: str, candidates: Sequence[Reported]) -> list[Reported]:
     """Return candidates that a wished metric may mean, renamed to it: `accuracy` for `acc`."""
-    exact = [one for one in candidates if metric in (one.metric, one.source)]
-    return [replace(one, metric=metric) if one.where == "output" else one for one in exact]
+    wished = metric.lower()
+    meant = [one for one in candidates if wished in _names(one)]
+    return [replace(one, metric=metric) if one.where == "output" else one for one in meant]
+
+
+def _names(one: Reported) -> set[str]:
+    """The names by which a person may call a number: also without the split that was guessed."""
+    names = {one.metric.lower(), one.source.lower()}
+    if one.where == "output":
+        names |= {_SPLIT.sub("", name) for name in names}
+    return names
