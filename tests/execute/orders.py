@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -145,15 +146,16 @@ def alive(found: list[int]) -> list[int]:
     return [pid for pid in found if pid in table and not table[pid].zombie]
 
 
-def guards(coordinator: int | None = None) -> list[psutil.Process]:
-    """Return the guards among the children of a process (of this one)."""
-    found = []
-    for child in psutil.Process(coordinator).children():
-        try:
-            if "trialwright.process.parent" in " ".join(child.cmdline()):
-                found.append(child)
-        except psutil.NoSuchProcess:
-            continue
+def guards(coordinator: int) -> list[psutil.Process]:
+    """Return the guards among the children of a process, once there are any."""
+    deadline = time.monotonic() + 10
+    found: list[psutil.Process] = []
+    while not found and time.monotonic() < deadline:
+        for child in psutil.Process(coordinator).children():
+            # A process has no command line for a moment while it is being started.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "trialwright.process.parent" in " ".join(child.cmdline()):
+                    found.append(child)
     return found
 
 

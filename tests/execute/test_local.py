@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.execute.orders import Heard, alive, command, ended, guards, pids, script
+from tests.execute.orders import Heard, alive, command, ended, pids, script
 from tests.execute.runner_conformance import RunnerConformance
 from trialwright.errors import RunnerError
 from trialwright.execute.local import LocalRunner
@@ -125,7 +126,7 @@ def test_a_run_has_a_session_of_its_own(runner: LocalRunner, tmp_path: Path) -> 
     ended(runner, order)
     session, group, pid = _log(order).split()
     assert session == group == pid
-    (guard,) = guards()
+    guard = psutil.Process(runner.guard_pid)
     assert os.getsid(guard.pid) == guard.pid
 
 
@@ -380,7 +381,7 @@ def test_many_runs_leave_nothing_open(runner: LocalRunner, tmp_path: Path) -> No
     for number in range(1, 12):
         ended(runner, script(tmp_path, QUICK, number=number))
     assert _count("/proc/self/fd") == before
-    (guard,) = guards()
+    guard = psutil.Process(runner.guard_pid)
     assert guard.children() == []
     assert _count(f"/proc/{guard.pid}/fd") < 12
 
@@ -388,7 +389,7 @@ def test_many_runs_leave_nothing_open(runner: LocalRunner, tmp_path: Path) -> No
 def test_a_runner_closes_without_having_run_anything() -> None:
     """An idle runner lets go at once, and its guard is gone."""
     runner = LocalRunner(RunnerPlan(workers=1))
-    (guard,) = guards()
+    guard = psutil.Process(runner.guard_pid)
     runner.close()
     assert alive([guard.pid]) == []
 

@@ -156,7 +156,7 @@ time.sleep(0.3)
 """
     with LocalRunner(RunnerPlan(workers=1)) as runner:
         assert ended(runner, script(tmp_path, source)).outcome == "done"
-        (guard,) = guards()
+        guard = psutil.Process(runner.guard_pid)
         assert guard.children() == []
     before = (tmp_path / "last").read_text()
     time.sleep(0.1)
@@ -270,7 +270,7 @@ def test_a_guard_that_is_told_to_go_ends_its_runs(tmp_path: Path, number: signal
         heard = Heard()
         runner.start(script(tmp_path, LITTER_AND_STAY), heard)
         found = pids(tmp_path, count=4)
-        (guard,) = guards()
+        guard = psutil.Process(runner.guard_pid)
         guard.send_signal(number)
         assert heard.observation().outcome != "done"
         assert alive(found) == []
@@ -284,7 +284,7 @@ def test_a_killed_guard_is_an_error_and_leaves_no_marked_process(tmp_path: Path)
         found = pids(tmp_path, count=4)
         # What has no mark must have been seen once before the guard is gone.
         time.sleep(1.3)
-        (guard,) = guards()
+        guard = psutil.Process(runner.guard_pid)
         guard.kill()
         assert heard.observation().outcome == "cancelled"
         assert alive(found) == []

@@ -116,6 +116,11 @@ class LocalRunner:
         """How many runs can go on at a time."""
         return self._slots
 
+    @property
+    def guard_pid(self) -> int:
+        """Of the process that is the parent of all runs."""
+        return self._guard.pid
+
     def start(self, order: Order, inbox: Inbox) -> LocalHandle:
         """Start a run. A run that can't start is a failed one, not an exception.
 
