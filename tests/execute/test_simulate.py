@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -112,13 +113,16 @@ def test_time_is_virtual(tmp_path: Path) -> None:
     """Hours pass in no time, in the order of the virtual clock, side by side."""
     heard = Heard()
     began = time.monotonic()
+    all_there = threading.Event()
     with SimulatedRunner(
-        lambda c, seed: 1.0,
+        # The clock stands until all three were started.
+        lambda c, seed: float(all_there.wait(10)),
         slots=3,
         seconds=lambda c: 3600.0 * (3 - float(c["x"])),  # type: ignore[arg-type]
     ) as runner:
         for number in range(3):
             runner.start(order(tmp_path, number), heard)
+        all_there.set()
         for _ in range(3):
             heard.observation()
         ends = [e.observation for e in heard.events if isinstance(e, Finished)]

@@ -95,6 +95,7 @@ def test_the_table_agrees_with_psutil() -> None:
     """Our pass over the process table reads what psutil reads."""
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)
     try:
+        time.sleep(0.3)  # a process that is being started grows between the two looks
         ours, theirs = tree.processes(), tree.processes_by_psutil()
         for pid in (os.getpid(), child.pid):
             mine, other = ours[pid], theirs[pid]
