@@ -376,10 +376,10 @@ class TestEnvironment:
 
     def test_names_the_run_to_the_script(self, tmp_path: Path) -> None:
         """The configuration, the seed, the trial and the folders are there under our names."""
-        made = order(task(tmp_path), environ={"HOME": "/home/me", "TRIALWRIGHT_SEED": "other"})
+        made = order(task(tmp_path), environ={"HOME": "/somewhere/me", "TRIALWRIGHT_SEED": "other"})
         study = tmp_path / "runs" / "t"
         assert made.environment == {
-            "HOME": "/home/me",
+            "HOME": "/somewhere/me",
             "PYTHONUNBUFFERED": "1",
             "TRIALWRIGHT_CONFIG": str(study / "trials/0007/config.yaml"),
             "TRIALWRIGHT_SEED": "11",
