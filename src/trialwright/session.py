@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -54,6 +55,9 @@ ATTEMPTS = 3
 
 LOOK_S = 1.0
 """Seconds between looks at the ledger for requests, and at the task's files for changes."""
+
+SYNC_S = 0.25
+"""Seconds between flushes to the disk while results pour in: what a power cut may cost."""
 
 SETUP: frozenset[Cause] = frozenset(
     {
@@ -102,6 +106,7 @@ class Session:
         self._said: set[str] = set()
         self._code = CodeWatch(post.task)
         self._looked_at = 0.0
+        self._sync_at = 0.0
         self._machine = machine(post.task)
         self._open()
         self._own = self._own_configurations()
@@ -175,29 +180,34 @@ class Session:
         if ready:
             self._post.watch(self.history, None)
 
-    def wait(self) -> Event | None:
-        """Return the next event; None after `LOOK_S` without one, or when something was asked."""
-        self._write()
-        # After the launches that it may have to wait for: a disk takes a millisecond or many.
-        self._post.ledger.sync()
-        try:
-            return self._inbox.get(timeout=LOOK_S)
-        except queue.Empty:
-            self._read_requests()
-            return None
+    def wait(self) -> list[Event]:
+        """Return the next events, all that are there.
 
-    def take(self, event: Event | None) -> None:
-        """Take in what a runner reported."""
-        match event:
-            case Reported(run=run, step=step, metrics=metrics):
-                self._judge_early(run, step, metrics)
-            case Finished(observation=observation):
-                self._handles.pop(observation.run, None)
-                self._observed(observation)
+        Empty after `LOOK_S` without one, or when something was asked of the session.
+        """
+        self._write()
+        try:
+            found = [self._next()]
+            while True:
+                found.append(self._inbox.get_nowait())
+        except queue.Empty:
+            return [event for event in found if event is not None]
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Take in what a runner reported, if anything."""
+        if not events:
+            self._post.watch(self.history, None)
+        for event in events:
+            match event:
+                case Reported(run=run, step=step, metrics=metrics):
+                    self._judge_early(run, step, metrics)
+                case Finished(observation=observation):
+                    self._handles.pop(observation.run, None)
+                    self._observed(observation)
+            self._post.watch(self.history, event)
         if self._stop == "now":
             for handle in self._handles.values():
                 handle.stop("cancelled")
-        self._post.watch(self.history, event)
 
     def close(self, closed: Closed) -> None:
         """Write the session's last record."""
@@ -324,6 +334,21 @@ class Session:
         yield from sorted(self._retries, key=str)
 
     # -- taking in
+
+    def _next(self) -> Event | None:
+        """Wait for one event, and for the disk where it is due."""
+        soon_s = self._sync_at - time.monotonic()
+        if soon_s > 0:
+            with suppress(queue.Empty):
+                return self._inbox.get(timeout=soon_s)
+        # After the launches that would have to wait for it: a disk takes a millisecond or many.
+        self._post.ledger.sync()
+        self._sync_at = time.monotonic() + SYNC_S
+        try:
+            return self._inbox.get(timeout=LOOK_S)
+        except queue.Empty:
+            self._read_requests()
+            return None
 
     def _judge_early(self, run: RunKey, step: float, metrics: Mapping[str, float]) -> None:
         value = metrics.get(self._task.objective.metric)

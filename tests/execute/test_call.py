@@ -165,4 +165,4 @@ def test_nothing_pickled_stays_on_disk(runner: LocalRunner, tmp_path: Path) -> N
     """The call is handed over and forgotten: only the configuration and the log stay."""
     called(runner, tmp_path, Model(1.0))
     kept = {path.name for path in (tmp_path / "study").rglob("*") if path.is_file()}
-    assert kept == {"config.yaml", "stdout.log", "metrics.jsonl", "exit.json"}
+    assert kept == {"config.yaml", "stdout.log", "exit.json"}

@@ -259,8 +259,11 @@ def test_metrics_come_from_a_file_while_the_run_goes_on(
 
 
 def test_points_are_left_on_disk(runner: LocalRunner, tmp_path: Path) -> None:
-    """`metrics.jsonl` holds one line per step; a run without metrics leaves none."""
-    quick, silent = script(tmp_path, QUICK), script(tmp_path, "pass", number=1)
+    """`metrics.jsonl` holds one line per step; a run without a curve leaves none."""
+    quick, silent = (
+        script(tmp_path, QUICK),
+        script(tmp_path, "print('@trialwright {\"y\": 1}')", number=1),
+    )
     ended(runner, quick)
     ended(runner, silent)
     lines = (quick.folder / "metrics.jsonl").read_text().splitlines()
@@ -358,7 +361,7 @@ def test_without_a_record_of_its_end_only_a_final_result_is_recovered(
     for order in orders:
         ended(runner, order)
         (order.folder / "exit.json").unlink()
-    (orders[1].folder / "metrics.jsonl").unlink()
+    (orders[1].folder / "metrics.jsonl").unlink(missing_ok=True)
     recovered = runner.recover(orders[0])
     assert recovered is not None
     assert (recovered.outcome, recovered.value) == ("done", 9.0)

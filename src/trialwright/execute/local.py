@@ -302,7 +302,9 @@ class LocalRunner:
             observation = observe(live.order, live.collector, ending, live.log.tail())
             if live.log.too_long:
                 live.log.cut(final=live.collector.final)
-            write_points(live.files, live.collector.curve(POINTS))
+            curve = live.collector.curve(POINTS)
+            if len(curve.steps) > 1:
+                write_points(live.files, curve)
         except Exception as error:  # noqa: BLE001  # around one run
             observation = Observation(
                 run=live.order.run,

@@ -154,7 +154,8 @@ def _write_if_new(path: Path, content: bytes) -> None:
         if path.read_bytes() == content:
             return
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
     write_atomically(path, content)
 
 

@@ -84,6 +84,8 @@ class Parent:
         a forked copy of the coordinator may keep the socket open."""
         self._runs: dict[int, Run] = {}
         """By the leader's pid."""
+        self._unsent: list[dict[str, object]] = []
+        """What can wait until there is more to say, or nothing else to do."""
         self._closing = False
         self._bereft_at: float | None = None
         self._woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if _LINUX else _pipe()
@@ -99,7 +101,10 @@ class Parent:
         for descriptor in [*watched, *([] if self._watched is None else [self._watched])]:
             poll.register(descriptor, select.POLLIN)
         while self._runs or not self._closing:
-            for descriptor, _ in poll.poll(self._patience_ms()):
+            ready = poll.poll(self._patience_ms())
+            if not ready:
+                self._send()
+            for descriptor, _ in ready:
                 self._ready(descriptor, poll)
             self._reap()
             self._end_those_due()
@@ -120,7 +125,7 @@ class Parent:
     def _patience_ms(self) -> int | None:
         """How long nothing needs to be done, if nothing happens."""
         ending = [run.kill_at for run in self._runs.values() if run.kill_at is not None]
-        if any(run.status is not None for run in self._runs.values()):
+        if self._unsent or any(run.status is not None for run in self._runs.values()):
             return int(LOOK_S * 1000)
         dues = [*ending, *([] if self._bereft_at is None else [self._bereft_at])]
         if not dues:
@@ -163,7 +168,8 @@ class Parent:
         leader = tree.Leader(pid, message["mark"], started_s)
         self._runs[pid] = Run(number, message["exit"], leader, message["grace_s"], began, began_at)
         _offer_to_oom_killer(pid)
-        self._say({"say": "started", "run": number, "pid": pid})
+        # Nobody waits for this: a moment later it costs the coordinator no turn of its own.
+        self._unsent.append({"say": "started", "run": number, "pid": pid})
 
     def _stop(self, run: Run, why: str, *, grace_s: float) -> None:
         if run.why is not None or run.status is not None:
@@ -235,8 +241,14 @@ class Parent:
         self._say({"say": "exited", "run": run.number, **ended})
 
     def _say(self, message: dict[str, object]) -> None:
+        self._unsent.append(message)
+        self._send()
+
+    def _send(self) -> None:
+        content = b"".join(map(pack, self._unsent))
+        self._unsent.clear()
         with contextlib.suppress(OSError):  # nobody may be listening any more
-            self._socket.sendall(pack(message))
+            self._socket.sendall(content)
 
     # -- who is who
 

@@ -21,11 +21,8 @@ TRIES = 200
 LISTED = 20_000
 """Cells of the largest space that is listed: a second's work."""
 
-LOOKED_AT = 100
+LOOKED_AT = 30
 """Latest trials whose range is looked at: the cost of a draw must not grow with the history."""
-
-RECENT = 50
-"""Trials that are looked at for the range: a draw costs the same at any length of history."""
 
 ENOUGH = 5
 """Random values from which on their range says something about the next one."""

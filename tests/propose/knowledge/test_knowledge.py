@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trialwright.expression import Scalar, evaluate
@@ -180,6 +180,7 @@ def test_a_switch_that_is_an_architecture_is_a_choice() -> None:
     ),
     st.sampled_from([*FAMILIES, None, "unheard of"]),
 )
+@example(name="activation", default=1.797693134862316e307, family=None)
 @settings(deadline=None)
 def test_any_argument_gives_a_legal_domain_or_none(
     name: str, default: Scalar, family: str | None

@@ -55,6 +55,8 @@ def _plain(name: str, known: Advice) -> Parameter | None:
 
 def _around(name: str, default: float, known: Advice) -> Parameter | None:
     low, high, log = _ends(default, known)
+    if not math.isfinite(high):
+        return None
     if isinstance(default, int) and (known.concept in _WHOLE or known.relative is not None):
         low, high = max(math.floor(low), min(int(default), 1)), max(math.ceil(high), 1)
         return Int(name, int(low), int(high), log=log and low > 0, default=default)
