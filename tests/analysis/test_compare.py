@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from trialwright.analysis.compare import compare, hypothesis_status, judge, noise
+from trialwright.analysis.compare import compare, hypothesis_status, judge, noise, shift
 from trialwright.history import History
 from trialwright.records import (
     Admission,
+    CodeVersion,
     Entry,
     Hypothesis,
     Launch,
@@ -31,6 +34,19 @@ def history_of(
     expects: dict[int, str] | None = None,
 ) -> History:
     """A history whose trial i has the given value per seed; None is a failed run."""
+    records = records_of(*trials, direction=direction, expects=expects)
+    history = History(Entry(i + 1, float(i), record) for i, record in enumerate(records))
+    for trial in history.trials:
+        trial.verdict = None
+    return history
+
+
+def records_of(
+    *trials: list[float | None],
+    direction: Direction = "maximize",
+    expects: dict[int, str] | None = None,
+) -> list[Record]:
+    """The records behind `history_of`, in which each trial ends with a verdict of no content."""
     task = Task(
         name="t",
         objective=Objective(metric="y", direction=direction),
@@ -54,10 +70,7 @@ def history_of(
             outcome = "done" if value is not None else "failed"
             records.append(Observation(run=key, outcome=outcome, value=value))
         records.append(Verdict(trial=number, status="kept", sentence="", against=None))
-    history = History(Entry(i + 1, float(i), record) for i, record in enumerate(records))
-    for trial in history.trials:
-        trial.verdict = None
-    return history
+    return records
 
 
 def test_noise_is_the_pooled_deviation() -> None:
@@ -163,3 +176,98 @@ def test_hypothesis_within_the_noise_is_undecided() -> None:
     """A difference smaller than the noise supports nothing and contradicts nothing."""
     history = history_of([1.0, 3.0, 2.0], [2.1, 3.1, 1.3], expects={1: "better"})
     assert hypothesis_status(history, history.trials[1]) == "undecided"
+
+
+def judged(*trials: list[float | None], direction: Direction = "minimize") -> History:
+    """A history whose trials were judged one after the other, as a session judges them."""
+    history = History()
+    for record in records_of(*trials, direction=direction):
+        ended = isinstance(record, Verdict)
+        take(history, judge(history.trials[record.trial], history) if ended else record)
+    return history
+
+
+def take(history: History, *records: Record) -> None:
+    """Take further records into a history."""
+    for record in records:
+        history.extend([Entry(history.sequence + 1, float(history.sequence), record)])
+
+
+def run_again(history: History, trial: int, *, code: str, value: float) -> None:
+    """Run a trial once more under another code version, and judge it."""
+    key = RunKey(trial, 0, history.trials[trial].attempts(0))
+    take(history, CodeVersion(id=code))
+    take(history, Launch(run=key, seed=0, command=("x",), machine="m", code=code))
+    take(history, Observation(run=key, outcome="done", value=value))
+    take(history, judge(history.trials[trial], history))
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_verdict_says_which_way_the_metric_moved(direction: Direction) -> None:
+    """Up and down are the metric's own, better and worse the objective's; equal is neither."""
+    history = judged([1.0], [0.75], direction=direction)
+    verdict = history.trials[1].verdict
+    assert verdict is not None
+    assert "0.75 against 1 of trial 0 (0.25 lower over 1 seed): " in verdict.sentence
+    better = direction == "minimize"
+    assert verdict.sentence.split("): ")[1].startswith("better" if better else "worse")
+    assert verdict.status == ("unconfirmed" if better else "discarded")
+    same = judged([1.0], [1.0], direction=direction).trials[1].verdict
+    assert same is not None
+    assert same.sentence.endswith("(no different over 1 seed): not better")
+
+
+@given(
+    st.floats(-1e9, 1e9).filter(bool),
+    st.sampled_from([1, -1]),
+)
+def test_a_shift_never_shows_a_sign(difference: float, sign: int) -> None:
+    """A difference is said without plus or minus: it is higher where the metric's own value is."""
+    said = shift(difference, sign=sign)
+    assert not said.startswith(("+", "-"))
+    assert said.endswith("higher" if sign * difference > 0 else "lower")
+
+
+def test_a_gain_without_any_noise_is_called_exact() -> None:
+    """Where no seed makes a difference there is no probability to be quoted."""
+    verdict = judged([1.0, 1.0], [0.5, 0.5]).trials[1].verdict
+    assert verdict is not None
+    assert verdict.status == "kept"
+    assert "no seed has made any difference" in verdict.sentence
+    assert "probability" not in verdict.sentence
+
+
+def test_a_trial_run_again_under_changed_code_is_judged_among_its_own() -> None:
+    """It is not held against the trial that it was held against under the code before."""
+    history = judged([1.0], [2.0], [3.0], direction="maximize")
+    run_again(history, 2, code="d", value=0.5)
+    first = history.trials[2].verdict
+    assert first is not None
+    assert (first.status, first.against) == ("kept", None)
+    run_again(history, 1, code="d", value=0.25)
+    second = history.trials[1].verdict
+    assert second is not None
+    assert (second.status, second.against) == ("discarded", 2)
+
+
+def test_a_verdict_stays_when_only_the_other_trial_went_on_to_changed_code() -> None:
+    """Judged anew, a trial whose rival now has other code keeps the verdict that it had."""
+    history = judged([1.0], [2.0], direction="maximize")
+    before = history.trials[1].verdict
+    run_again(history, 0, code="d", value=9.0)
+    assert judge(history.trials[1], history) == before
+
+
+def test_a_claim_is_not_decided_across_code_versions() -> None:
+    """Run again under other code, a trial no longer tells of its claim against one of before."""
+    history = history_of([1.0], [2.0], expects={1: "better"})
+    assert hypothesis_status(history, history.trials[1]) == "supported"
+    run_again(history, 1, code="d", value=0.5)
+    assert hypothesis_status(history, history.trials[1]) == "undecided"
+
+
+@pytest.mark.parametrize(("value", "status"), [(0.1, "supported"), (None, "contradicted")])
+def test_a_value_is_better_than_a_failure(value: float | None, status: str) -> None:
+    """A claim to do better than a trial that failed is decided by whether there is a value."""
+    history = history_of([None], [value], expects={1: "better"})
+    assert hypothesis_status(history, history.trials[1]) == status

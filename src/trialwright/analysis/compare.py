@@ -45,6 +45,21 @@ class Comparison:
     """That the difference is truly positive; None without an estimate of the noise."""
     seeds_needed: int | None
     """More seeds per side after which a difference of this size would be told from noise."""
+    exact: bool
+    """Whether no seed has made a difference so far: then there is no noise to be told from."""
+
+
+def shift(difference: float, *, sign: int) -> str:
+    """Say a difference as the metric shows it, whose `sign` is that of its objective.
+
+    `difference` is positive where it is for the better.
+
+    >>> shift(0.12, sign=1), shift(0.12, sign=-1), shift(-0.0, sign=-1)
+    ('0.12 higher', '0.12 lower', 'no different')
+    """
+    if difference == 0:
+        return "no different"
+    return f"{abs(difference):.3g} {'higher' if sign * difference > 0 else 'lower'}"
 
 
 def noise(history: History, *, code: str | None = None) -> Noise | None:
@@ -87,18 +102,22 @@ def compare(trial: Trial, against: Trial, history: History) -> Comparison | None
         seeds=len(common),
         probability=probability,
         seeds_needed=seeds_needed,
+        exact=estimate is not None and estimate.sd == 0,
     )
 
 
 def judge(trial: Trial, history: History) -> Verdict:
     """Decide what a trial that has ended is worth, against the incumbent of its code version.
 
-    A trial that already has a verdict is compared with the same trial as before.
+    A trial that already has a verdict is compared with the same trial as before, and keeps its
+    verdict if only that one has been run again under changed code.
     """
     if trial.state == "pruned":
         return Verdict(trial=trial.number, status="discarded", sentence=_pruned(trial))
     if trial.value is None:
         return Verdict(trial=trial.number, status="failed", sentence=_failure(trial))
+    if trial.verdict is not None and _left_behind(trial, history):
+        return trial.verdict
     against = _rival(trial, history)
     if against is None:
         return Verdict(
@@ -114,20 +133,26 @@ def judge(trial: Trial, history: History) -> Verdict:
             against=against.number,
             sentence=f"no seed in common with trial {against.number}: replicate one of them",
         )
-    return _verdict(trial, against, comparison=comparison, confidence=history.task.confidence)
+    return _verdict(trial, against, comparison=comparison, history=history)
 
 
 def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
     """Hold a trial's hypothesis against its result.
 
     With an estimate of the noise a difference counts from a two-sided 90 % interval on; without
-    one any difference counts, and only `same` stays undecided.
+    one any difference counts, and only `same` stays undecided. Who is held against a trial that
+    failed does better by having a value. Nothing is decided across code versions, unless the claim
+    was made across them.
     """
     hypothesis = trial.proposal.hypothesis
-    if hypothesis is None or hypothesis.against is None or trial.state in ("queued", "running"):
+    going = trial.state in ("queued", "running", "cancelled")
+    if hypothesis is None or hypothesis.against is None or going:
         return "open" if hypothesis else "undecided"
-    comparison = compare(trial, history.trials[hypothesis.against], history)
-    if comparison is None:
+    against = history.trials[hypothesis.against]
+    if against.state == "failed" and hypothesis.expects in ("better", "no_worse"):
+        return "supported" if trial.value is not None else "contradicted"
+    comparison = compare(trial, against, history)
+    if comparison is None or _mixed(trial, against):
         return "undecided"
     estimate = noise(history, code=trial.code)
     margin = 0.0
@@ -153,34 +178,55 @@ def _status(expects: str, difference: float, *, margin: float) -> HypothesisStat
 
 def _rival(trial: Trial, history: History) -> Trial | None:
     """The trial to beat: as recorded before, else the best of the version apart from `trial`."""
-    if trial.verdict is not None:
-        return history.trials[trial.verdict.against] if trial.verdict.against is not None else None
+    verdict = trial.verdict
+    if verdict is not None and verdict.against is None and trial.code == trial.admission.code:
+        return None
+    if verdict is not None and verdict.against is not None:
+        against = history.trials[verdict.against]
+        if against.code == trial.code:
+            return against
     best = history.best(code=trial.code)
     return None if best is trial else best
 
 
-def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, confidence: float) -> Verdict:
+def _left_behind(trial: Trial, history: History) -> bool:
+    """Whether the trial that `trial` was judged against has gone on to other code, alone."""
+    if trial.verdict is None or trial.verdict.against is None:
+        return False
+    against = history.trials[trial.verdict.against]
+    return against.code != trial.code == trial.admission.code
+
+
+def _mixed(trial: Trial, against: Trial) -> bool:
+    """Whether a later run has brought two trials of one code version under different ones."""
+    return trial.code != against.code and trial.admission.code == against.admission.code
+
+
+def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, history: History) -> Verdict:
+    sign, confidence = history.task.objective.sign, history.task.confidence
     facts = (
         f"{comparison.means[0]:.6g} against {comparison.means[1]:.6g} of trial {against.number}"
-        f" ({_signed(comparison.difference)} over {_seeds(comparison.seeds)})"
+        f" ({shift(comparison.difference, sign=sign)} over {_seeds(comparison.seeds)})"
     )
     probability, needed = comparison.probability, comparison.seeds_needed
+    status: Literal["kept", "discarded", "unconfirmed"] = "unconfirmed"
     if comparison.difference <= 0:
-        status: Literal["kept", "discarded", "unconfirmed"] = "discarded"
-        sentence = f"{facts}: not better"
+        status = "discarded"
+        sentence = f"{facts}: {'worse' if comparison.difference < 0 else 'not better'}"
     elif probability is None:
-        status = "unconfirmed"
         sentence = f"{facts}: better, but no trial has several seeds yet, so the noise is unknown"
+    elif comparison.exact:
+        status = "kept"
+        sentence = f"{facts}: better, and no seed has made any difference so far"
     elif probability >= confidence:
         status = "kept"
         surely = f"{probability:.3f}" if probability <= 0.999 else "over 0.999"
-        sentence = f"{facts}: real with probability {surely}"
+        sentence = f"{facts}: better, real with probability {surely}"
     else:
-        status = "unconfirmed"
         more = (
             f"{needed} more {_plural(needed)} each" if needed else f"over {MOST_SEEDS} seeds each"
         )
-        sentence = f"{facts}: real with probability {probability:.2f}; {more} would tell"
+        sentence = f"{facts}: better, real with probability {probability:.2f}; {more} would tell"
     return Verdict(
         trial=trial.number,
         status=status,
@@ -229,10 +275,6 @@ def _failure(trial: Trial) -> str:
             cause = run.observation.cause or run.observation.outcome
             return f"{cause.replace('_', ' ')}: {run.observation.detail}".rstrip(": ")
     return "no value"
-
-
-def _signed(number: float) -> str:
-    return f"{number:+.3g}"
 
 
 def _seeds(count: int) -> str:
