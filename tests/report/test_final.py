@@ -6,10 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from tests.histories import DEFAULTS, NETWORK, Recorder, network_task, run_network, study_history
 from trialwright.history import History
-from trialwright.records import Hypothesis, Interval, Observation, Proposal
+from trialwright.records import (
+    CodeVersion,
+    Hypothesis,
+    Interval,
+    Notice,
+    Observation,
+    Proposal,
+)
+from trialwright.report.figures import figures
 from trialwright.report.final import final_analysis
 from trialwright.space import Int, Space
 
@@ -90,7 +99,7 @@ def test_a_gain_beyond_noise_is_confirmed(tmp_path: Path) -> None:
     analysis = final_analysis(history)
     assert analysis.gain is not None
     assert analysis.gain.confirmed
-    assert "(confirmed)" in analysis.headline
+    assert analysis.headline.endswith("0.4 higher (better) than trial 0, confirmed.")
     assert not any(piece.command for piece in analysis.advice)
 
 
@@ -115,6 +124,10 @@ def test_minimized_metrics_gain_downwards(tmp_path: Path) -> None:
     assert analysis.best.value == min(trial.value for trial in history.done())
     assert analysis.gain is not None
     assert analysis.gain.difference > 0
+    assert f" lower (better) than trial {analysis.gain.first}" in analysis.headline
+    assert f" lower (better) than trial {analysis.gain.first}" in analysis.gain.sentence
+    reading = next(f.reading for f in figures(history, analysis.influences) if f.id == "progress")
+    assert f" lower (better) than the first (trial {analysis.gain.first})" in reading
 
 
 def test_failures_are_told_with_what_they_share(tmp_path: Path) -> None:
@@ -175,7 +188,7 @@ def test_what_changed_is_told_against_first_and_parent(tmp_path: Path) -> None:
 
 
 def test_predictions_are_held_against_results(tmp_path: Path) -> None:
-    """Calibration counts the results inside their intervals, and says when they are too few."""
+    """Calibration counts the results inside their intervals, and says if they are too narrow."""
     trials = [({"hidden": 20 + i}, 0.5 + 0.04 * i) for i in range(12)]
     predicted = Interval(low=0.49, high=0.59)
     calibration = final_analysis(
@@ -183,7 +196,120 @@ def test_predictions_are_held_against_results(tmp_path: Path) -> None:
     ).calibration
     assert calibration is not None
     assert (calibration.inside, calibration.total) == (3, 12)
-    assert "less than the 90%" in calibration.sentence
+    assert "90% was claimed: the predicted intervals are too narrow." in calibration.sentence
+
+
+@pytest.mark.parametrize(
+    ("inside", "total", "said"),
+    [
+        (5, 8, "in keeping, but n is small: 8 results can tell little."),
+        (8, 13, "the predicted intervals are too narrow."),
+        (90, 100, "90% was claimed: in keeping."),
+        (60, 60, "the predicted intervals are wider than they need to be."),
+    ],
+)
+def test_a_coverage_is_held_against_its_exact_interval(
+    tmp_path: Path, inside: int, total: int, said: str
+) -> None:
+    """62% on 8 results endorses nothing, on 13 it contradicts 90%; the interval is SciPy's own."""
+    trials = [({"hidden": 17 + i}, 0.5 if i < inside else 0.7) for i in range(total)]
+    predicted = Interval(low=0.4, high=0.6)
+    analysis = final_analysis(recorded(tmp_path, *trials, predicted=predicted).close())
+    assert analysis.calibration is not None
+    exact = stats.binomtest(inside, total).proportion_ci(0.95, method="exact")
+    sentence = analysis.calibration.sentence
+    assert f"exact 95% interval {exact.low:.0%} to {exact.high:.0%}" in sentence
+    assert sentence.endswith(said)
+
+
+def changed_code(folder: Path, *, results: int) -> History:
+    """Ten results under one version of the code, then `results` worse ones under the next."""
+    recorder = recorded(folder, *(({"hidden": 20 + i}, 0.5 + i / 100) for i in range(10)))
+    recorder.note(
+        Notice(level="warning", topic="code", text="the task's files changed (train.py)"),
+        CodeVersion(id="2222", files=("train.py",)),
+    )
+    for number in range(results):
+        configuration = NETWORK.canonical({**DEFAULTS, "hidden": 100 + number})
+        trial = recorder.admit(Proposal(configuration=configuration, by="expert"))
+        observe(recorder, recorder.launch(trial), 0.3 - number / 100)
+    return recorder.close()
+
+
+def test_after_a_change_of_the_code_its_own_results_count(tmp_path: Path) -> None:
+    """Headline, advice, failures and calibration are of the newest code, and a warning says so."""
+    analysis = final_analysis(changed_code(tmp_path, results=2))
+    assert "Trial 10 is the best of 2 results of the newest code" in analysis.headline
+    assert analysis.warnings == (
+        "the code has changed: 2 results of its newest version (2222) count here, and 10 of before"
+        " do not",
+    )
+    assert not any("came late" in piece.sentence for piece in analysis.advice)
+    assert analysis.gain is None
+
+
+def test_without_results_of_the_newest_code_those_before_count(tmp_path: Path) -> None:
+    """Just after a change there is nothing else to tell of, and the analysis says whose it is."""
+    analysis = final_analysis(changed_code(tmp_path, results=0))
+    assert "Trial 9 is the best of 10 results of earlier code" in analysis.headline
+    assert "nothing has a result under its newest version (2222)" in analysis.warnings[0]
+
+
+def test_failures_of_the_newest_code_are_told_before_it_has_a_result(tmp_path: Path) -> None:
+    """Code whose every run fails is what a reader has to hear of."""
+    recorder = recorded(tmp_path, ({}, 0.5), ({"hidden": 128}, None))
+    recorder.note(CodeVersion(id="2222"))
+    trial = recorder.admit(Proposal(configuration={**DEFAULTS, "hidden": 32}, by="expert"))
+    observe(recorder, recorder.launch(trial), None)
+    assert final_analysis(recorder.close()).failures[0].trials == (1, 2)
+
+
+def seeded(folder: Path, command: str, *values: list[float], script: str = "") -> list[str]:
+    """The advice on two trials, each with a value per seed, of a command in a folder."""
+    (folder / "train.py").write_text(script)
+    task = network_task(command=tuple(command.split()), folder=str(folder))
+    recorder = Recorder(folder, task)
+    for hidden, series in zip((64, 128), values, strict=True):
+        configuration = {**DEFAULTS, "hidden": hidden}
+        trial = recorder.admit(Proposal(configuration=configuration, by="expert"))
+        observe(recorder, recorder.launch(trial), series[0])
+        keys = recorder.replicate(trial, seeds=len(series) - 1) if len(series) > 1 else []
+        for key, value in zip(keys, series[1:], strict=True):
+            observe(recorder, key, value)
+    analysis = final_analysis(recorder.close())
+    return [f"{piece.sentence} {piece.command or ''}" for piece in analysis.advice]
+
+
+def test_what_is_deterministic_is_not_to_be_replicated(tmp_path: Path) -> None:
+    """Identical results under several seeds: no more are advised, and why is said."""
+    said = seeded(tmp_path, "python train.py --seed={seed}", [0.5, 0.5], [0.6, 0.6])
+    assert "Trials 0 and 1 give identical results under different seeds" in said[0]
+    assert not any("replicate" in piece for piece in said)
+
+
+def test_what_gets_no_seed_is_not_to_be_replicated(tmp_path: Path) -> None:
+    """Where nothing hands the script a seed, that comes before any replicate."""
+    said = seeded(tmp_path, "python train.py", [0.5], [0.6])
+    assert "Nothing hands the script a seed" in said[0]
+    assert not any("trialwright replicate" in piece for piece in said)
+
+
+@pytest.mark.parametrize(
+    ("command", "script"),
+    [
+        ("python train.py --seed={seed}", ""),
+        ("python train.py", "import os\nseed = os.environ['TRIALWRIGHT_SEED']\n"),
+    ],
+)
+def test_what_gets_a_seed_is_to_be_replicated(tmp_path: Path, command: str, script: str) -> None:
+    """By its command or by its own asking: then more seeds tell of the noise."""
+    assert "trialwright replicate 1" in seeded(tmp_path, command, [0.5], [0.6], script=script)[0]
+
+
+def test_noise_of_its_own_is_to_be_replicated(tmp_path: Path) -> None:
+    """A script that is handed no seed and differs all the same has noise to measure."""
+    said = seeded(tmp_path, "python train.py", [0.50, 0.54, 0.46], [0.54, 0.58, 0.50])
+    assert any("trialwright replicate" in piece for piece in said)
 
 
 def test_still_improving_advises_longer_training(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from tests.histories import study_history
+from tests.histories import DEFAULTS, Recorder, network_task, study_history
+from tests.report.test_final import changed_code
 from tests.report.test_write import hostile, stages
 from trialwright.history import History
+from trialwright.records import Observation, Proposal
 from trialwright.report.terminal import best_view, overview, summary, trial_view
 
 
@@ -105,3 +107,37 @@ def test_hostile_text_is_shown_and_inert(tmp_path: Path) -> None:
         assert "\x1b" not in said
         assert "\u202e" not in said
         assert "</script>" in said
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_what_was_cut_off_is_interrupted(tmp_path: Path, *, stopped: bool) -> None:
+    """Cancelled by a second Ctrl-C or killed with its study, a run is to be run again, not on."""
+    recorder = Recorder(tmp_path, network_task())
+    for hidden in (32, 64):
+        proposal = Proposal(configuration={**DEFAULTS, "hidden": hidden}, by="expert")
+        key = recorder.launch(recorder.admit(proposal))
+        if stopped:
+            recorder.observe(Observation(run=key, outcome="cancelled"))
+    recorder.admit(Proposal(configuration={**DEFAULTS, "hidden": 128}, by="expert"))
+    history = recorder.close(sentence="stopped on request" if stopped else None)
+    said = shown(overview(history, going=False))
+    assert "interrupted  trials 0 and 1: to be run again on resume" in said
+    assert "waiting      trial 2" in said
+    assert "running" not in said
+    assert "cancelled" not in said + shown(trial_view(history, 0))
+    assert said.count("interrupted") == 3
+
+
+def test_while_a_process_runs_the_study_its_runs_are_running(tmp_path: Path) -> None:
+    """What has not ended goes on, as long as someone is there to see it end."""
+    history = stages(tmp_path, "mid-run")
+    assert "running     trial 1" in shown(overview(history, going=True))
+    assert "running" not in shown(overview(history, going=False))
+
+
+@pytest.mark.parametrize("view", [overview, summary])
+def test_a_change_of_the_code_is_told_before_any_number(tmp_path: Path, view) -> None:
+    """Which results count comes first, whatever other warnings there are."""
+    said = " ".join(shown(view(changed_code(tmp_path, results=2)), width=200).split())
+    warning = "warning: the code has changed: 2 results of its newest version"
+    assert -1 < said.find(warning) < said.find("val_accuracy = 0.3")

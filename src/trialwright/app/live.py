@@ -78,7 +78,7 @@ class Reader:
             if run.key not in self._launched:
                 self._launched.add(run.key)
                 news.launched.append(run)
-        news.notices = list(history.notices[self._notices :]) if self._begun else []
+        news.notices = list(history.notices[self._notices :]) if self._begun else _fresh(history)
         self._notices = len(history.notices)
         # Only the trial that ended, and the best, may carry a new verdict of interest.
         for trial in (*touched.values(), *filter(None, [history.best()])):
@@ -199,7 +199,10 @@ class LiveWatcher:
 
 
 def lines(news: News, history: History) -> Iterator[str]:
-    """Yield a line of plain text per event."""
+    """Yield a line of plain text per event; that the code changed, before what runs under it."""
+    changed = [notice for notice in news.notices if notice.topic == "code"]
+    for notice in changed:
+        yield f"  {notice.level}: {one_line(notice.text)}"
     for run in news.launched:
         trial = history.trials[run.key.trial]
         seed = f", seed {run.key.seed}" if run.key.seed else ""
@@ -214,7 +217,8 @@ def lines(news: News, history: History) -> Iterator[str]:
     for verdict in news.verdicts:
         yield f"  {verdict.status}: {one_line(verdict.sentence)}"
     for notice in news.notices:
-        yield f"  {notice.level}: {one_line(notice.text)}"
+        if notice not in changed:
+            yield f"  {notice.level}: {one_line(notice.text)}"
 
 
 def view(history: History, latest: Mapping[RunKey, Reported], said: str) -> RenderableType:
@@ -256,7 +260,10 @@ def _ended(trial: Trial, run: Run, history: History) -> str:
     observation = run.observation
     assert observation is not None
     seed = f", seed {run.key.seed}" if run.key.seed else ""
-    head = f"trial {trial.number}{seed} {observation.outcome} in {duration(observation.seconds)}"
+    took = duration(observation.seconds)
+    if observation.outcome == "cancelled":
+        return f"trial {trial.number}{seed} interrupted after {took}: to be run again on resume"
+    head = f"trial {trial.number}{seed} {observation.outcome} in {took}"
     if observation.value is not None:
         head += f": {history.task.objective.metric} = {observation.value:.6g}"
     if observation.cause is not None:
@@ -348,6 +355,17 @@ def _going(pending: Iterable[Trial]) -> Iterator[Run]:
         for run in trial.runs:
             if run.observation is None:
                 yield run
+
+
+def _fresh(history: History) -> list[Notice]:
+    """What was noted before the first look, and holds from now on: that the code has changed."""
+    told = [notice for notice in history.notices if notice.topic == "code"]
+    ended = any(
+        run.observation is not None and (run.launch.code or trial.admission.code) == history.code
+        for trial in history.trials
+        for run in trial.runs
+    )
+    return [] if ended else told[-1:]
 
 
 def _key(run: RunKey) -> Document:

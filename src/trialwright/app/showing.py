@@ -25,7 +25,7 @@ def status(study: Path | None, *, json: bool) -> None:
     if json:
         _print(dumps(study_document(history, folder, running=going)))
         return
-    _render(terminal.overview(history))
+    _render(terminal.overview(history, going=going))
     if going:
         _print("a process is running this study")
     elif history.closed is None or history.pending():

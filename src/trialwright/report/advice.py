@@ -15,7 +15,7 @@ from trialwright.analysis.compare import MOST_SEEDS, compare
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
 from trialwright.records import Cause
-from trialwright.report import words
+from trialwright.report import counting, words
 from trialwright.report.failures import FailureGroup
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter
 
@@ -46,7 +46,7 @@ class Advice:
 def advice(
     history: History, influences: Sequence[Influence], groups: Sequence[FailureGroup]
 ) -> tuple[Advice, ...]:
-    """Return up to `MOST` pieces of advice."""
+    """Return up to `MOST` pieces of advice, from the trials of the code version that counts."""
     best = history.best()
     found: list[Advice] = []
     if best is not None:
@@ -69,9 +69,13 @@ def _confirm(best: Trial, history: History) -> Iterator[Advice]:
     if comparison is None:
         return
     probability, needed = comparison.probability, comparison.seeds_needed
-    if probability is not None and probability >= history.task.confidence:
+    sign = history.task.objective.sign
+    pointless = _pointless(best, history)
+    if pointless:
+        yield Advice(sentence=pointless)
+    elif probability is not None and probability >= history.task.confidence:
         return
-    if probability is None:
+    elif probability is None:
         yield _replicate(
             best,
             SEEDS,
@@ -80,8 +84,9 @@ def _confirm(best: Trial, history: History) -> Iterator[Advice]:
         )
     elif needed is not None and needed <= AFFORDABLE:
         lead = (
-            f"Trial {best.number} leads trial {rival.number} by"
-            f" {words.signed(comparison.difference)} with probability {probability:.2f}; about"
+            f"Trial {best.number} is"
+            f" {words.moved(comparison.difference, sign=sign, than=f'trial {rival.number}')} with"
+            f" probability {probability:.2f}; about"
             f" {words.count(comparison.seeds + max(needed, 1), 'common seed')} would tell"
         )
         for trial in (best, rival):
@@ -95,6 +100,26 @@ def _confirm(best: Trial, history: History) -> Iterator[Advice]:
             sentence=f"Trials {best.number} and {rival.number} are as good as each other: telling"
             f" them apart would take {many} more seeds each. Take the cheaper one."
         )
+
+
+def _pointless(best: Trial, history: History) -> str:
+    """Say why no more seeds are advised: what can't differ would only seem to confirm itself."""
+    same = counting.identical(history)
+    if same:
+        which = "Trial" if len(same) == 1 else "Trials"
+        give = "gives" if len(same) == 1 else "give"
+        return (
+            f"{which} {words.listed(same)} {give} identical results under different seeds: the"
+            " script is deterministic, or does not use its seed. As it stands there is no noise to"
+            f" measure, and more seeds of trial {best.number} would tell nothing."
+        )
+    if counting.unseeded(history):
+        return (
+            "Nothing hands the script a seed: its command has no {seed}, and its files do not"
+            f" mention {counting.SEED_VARIABLE}. Unless it draws numbers by itself, more seeds of"
+            f" trial {best.number} would tell nothing: pass it the seed first."
+        )
+    return ""
 
 
 def _rival(best: Trial, history: History) -> Trial | None:
@@ -122,7 +147,8 @@ def _bounds(best: Trial, history: History) -> Iterator[Advice]:
 
 
 def _moved(parameter: Parameter, history: History) -> bool:
-    values = {repr(trial.configuration.get(parameter.name)) for trial in history.done()}
+    trials = counting.done(history)
+    values = {repr(trial.configuration.get(parameter.name)) for trial in trials}
     return len(values) > 1
 
 
@@ -207,8 +233,8 @@ def _negated(condition: str) -> str:
 
 
 def _unexplored(history: History, influences: Sequence[Influence]) -> Iterator[Advice]:
-    trials = history.finished()
-    if len(trials) < 5 or not history.done():
+    trials = counting.finished(history)
+    if len(trials) < 5 or not counting.done(history):
         return
     for influence in influences:
         parameter = history.space[influence.parameter]
@@ -241,8 +267,10 @@ def _gap(parameter: Parameter, trials: Sequence[Trial]) -> Iterator[Advice]:
 
 def _momentum(best: Trial, history: History) -> Iterator[Advice]:
     """Whether the search was still finding better trials when it ended."""
-    total = len(history.finished())
-    if total >= 8 and best.number >= 0.8 * (total - 1):
+    numbers = [trial.number for trial in counting.finished(history)]
+    total = len(numbers)
+    before = sum(number < best.number for number in numbers)
+    if total >= 8 and before >= 0.8 * (total - 1):
         yield Advice(
             sentence=f"The best came late (trial {best.number} of {total}): more trials are likely"
             " to find better ones. Raise the budget, and run the study again."

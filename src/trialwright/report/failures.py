@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from trialwright.history import History, Trial
 from trialwright.records import Cause, Observation
-from trialwright.report import words
-from trialwright.space import Choice, Parameter
+from trialwright.report import counting, words
+from trialwright.space import Choice, Parameter, Space
 
 CHANCE = 0.05
 """Probability of a split as clear by chance, above which it is not shown."""
@@ -69,14 +69,25 @@ class FailureGroup:
 
 
 def failures(history: History) -> tuple[FailureGroup, ...]:
-    """Return the finished trials that failed, grouped by cause, the largest group first."""
+    """Return the finished trials that failed, grouped by cause, the largest group first.
+
+    Those of the code version that counts, and of the newest: it may have nothing but failures.
+    """
     grouped: dict[Cause, list[tuple[Trial, Observation]]] = {}
-    for trial in history.finished():
+    finished = _finished(history)
+    for trial in finished:
         failed = _failed(trial)
         if failed is not None:
             grouped.setdefault(failed.cause or "other", []).append((trial, failed))
-    groups = [_group(cause, pairs, history) for cause, pairs in grouped.items()]
+    groups = [
+        _group(cause, pairs, finished, space=history.space) for cause, pairs in grouped.items()
+    ]
     return tuple(sorted(groups, key=lambda group: -len(group.trials)))
+
+
+def _finished(history: History) -> list[Trial]:
+    codes = (counting.version(history), history.code)
+    return [trial for trial in history.finished() if trial.code in codes]
 
 
 def _failed(trial: Trial) -> Observation | None:
@@ -87,11 +98,15 @@ def _failed(trial: Trial) -> Observation | None:
 
 
 def _group(
-    cause: Cause, pairs: Sequence[tuple[Trial, Observation]], history: History
+    cause: Cause,
+    pairs: Sequence[tuple[Trial, Observation]],
+    finished: Sequence[Trial],
+    *,
+    space: Space,
 ) -> FailureGroup:
     trials = [trial for trial, _ in pairs]
     latest = pairs[-1][1]
-    common = _common(trials, history)
+    common = _common(trials, finished, space=space)
     listed = words.listed([trial.number for trial in trials])
     noun = "Trial" if len(trials) == 1 else "Trials"
     return FailureGroup(
@@ -104,15 +119,14 @@ def _group(
     )
 
 
-def _common(failed: Sequence[Trial], history: History) -> Common | None:
+def _common(failed: Sequence[Trial], finished: Sequence[Trial], *, space: Space) -> Common | None:
     """Return the condition that sets `failed` apart most clearly, if any does."""
-    finished = history.finished()
     numbers = {trial.number for trial in failed}
     if len(numbers) < 2 or len(numbers) == len(finished):
         return None
     candidates = [
         common
-        for parameter in history.space.parameters
+        for parameter in space.parameters
         for common in _splits(parameter, finished, failed=numbers)
     ]
     best = min(candidates, key=lambda c: (c.chance, c.meeting), default=None)

@@ -14,7 +14,7 @@ from plotly import graph_objects as go
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
 from trialwright.records import Curve
-from trialwright.report import drawing, words
+from trialwright.report import counting, drawing, words
 from trialwright.report.drawing import Figure
 from trialwright.report.parallel import parallel
 from trialwright.report.rows import standing
@@ -45,8 +45,8 @@ def figures(history: History, influences: Sequence[Influence]) -> list[Figure]:
 
 
 def _progress(history: History) -> Figure | None:
-    """All trials, and the best so far."""
-    done = history.done()
+    """All trials, and the best so far, of the code version that counts."""
+    done = counting.done(history)
     if not done:
         return None
     sign, metric = history.task.objective.sign, history.task.objective.metric
@@ -96,7 +96,9 @@ def _add_failures(figure: go.Figure, history: History, *, at: float) -> None:
         ("failed", "x", drawing.VERMILION, "failed"),
         ("pruned", "triangle-down", drawing.GREY, "stopped early"),
     ):
-        chosen = [trial for trial in history.finished() if trial.state == state][-POINTS // 4 :]
+        chosen = [trial for trial in counting.finished(history) if trial.state == state][
+            -POINTS // 4 :
+        ]
         if chosen:
             figure.add_scatter(
                 x=[trial.number for trial in chosen],
@@ -119,21 +121,24 @@ def _progress_reading(history: History, done: Sequence[Trial], *, beyond: int) -
     assert best.value is not None
     assert first.value is not None
     if best is not first:
-        gain = words.signed(sign * (best.value - first.value))
+        than = f"the first (trial {first.number})"
+        gain = words.moved(sign * (best.value - first.value), sign=sign, than=than)
         target = 0.9 * (best.value - first.value) * sign
         soon = next(t for t in done if sign * ((t.value or 0.0) - first.value) >= target)
-        lead += f", {gain} against the first (trial {first.number})"
+        lead += f", {gain}"
         lead += (
             f"; nine tenths of that were reached by trial {soon.number}" if soon is not best else ""
         )
-    lost = sum(trial.state in ("failed", "pruned") for trial in history.finished())
+    lost = sum(trial.state in ("failed", "pruned") for trial in counting.finished(history))
     lead += (
         f"; {words.count(lost, 'trial')} failed or {'was' if lost == 1 else 'were'} stopped"
         if lost
         else ""
     )
+    others = len(history.done()) - len(done)
+    old = f" Results of other code ({others}) are left out." if others else ""
     off = f" Far worse results ({beyond}) are drawn at the edge." if beyond else ""
-    return f"{lead}.{off}"
+    return f"{lead}.{off}{old}"
 
 
 def _influences(influences: Sequence[Influence], history: History) -> Figure | None:
@@ -172,7 +177,7 @@ def _influences(influences: Sequence[Influence], history: History) -> Figure | N
         showgrid=False,
     )
     sure = [i for i in influences if i.told]
-    count = words.count(len(history.done()), "result")
+    count = words.count(len(counting.done(history)), "result")
     reading = f"With {count}, no parameter's influence can be told from chance."
     if sure:
         told_of = words.listed(

@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trialwright.analysis.compare import HypothesisStatus, compare, hypothesis_status
+from trialwright.analysis.compare import (
+    Comparison,
+    HypothesisStatus,
+    compare,
+    hypothesis_status,
+)
 from trialwright.analysis.importance import Influence, importance
 from trialwright.expression import Scalar
 from trialwright.history import History, Trial
-from trialwright.report import words
+from trialwright.report import counting, words
 from trialwright.report.advice import Advice, advice
 from trialwright.report.failures import FailureGroup, failures
 from trialwright.report.words import Change
+
+TELLING = 0.2
+"""Width of a coverage's interval up to which being in keeping with a claim says something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +108,21 @@ def final_analysis(history: History) -> FinalAnalysis:
         advice=advice(history, influences, groups),
         calibration=calibration(history),
         hypotheses=_hypotheses(history),
-        warnings=tuple(words.line(n.text) for n in history.notices if n.level != "info"),
+        warnings=counting.warnings(history),
     )
 
 
 def calibration(history: History) -> Calibration | None:
-    """Hold predicted intervals against results; None if none can be held."""
+    """Hold predicted intervals against results; None if none can be held.
+
+    The results are those of the code version that counts, and the intervals were predicted for it.
+    """
     held = [
         (trial.proposal.predicted, value)
-        for trial in history.done()
-        if trial.proposal.predicted and (value := trial.values.get(0, trial.value)) is not None
+        for trial in counting.done(history)
+        if trial.proposal.predicted
+        and trial.admission.code == trial.code
+        and (value := trial.values.get(0, trial.value)) is not None
     ]
     if not held:
         return None
@@ -118,16 +131,26 @@ def calibration(history: History) -> Calibration | None:
     from scipy import stats  # takes a second to import: not for who only looks
 
     range_ = stats.binomtest(inside, len(held)).proportion_ci(0.95, method="exact")
-    fits = range_.low <= level <= range_.high
-    verdict = "in keeping with" if fits else "less than" if range_.high < level else "more than"
     return Calibration(
         inside=inside,
         total=len(held),
         level=level,
         sentence=f"{inside} of {words.count(len(held), 'result')} fell into the interval predicted"
         f" for it ({inside / len(held):.0%}, exact 95% interval {range_.low:.0%} to"
-        f" {range_.high:.0%}): {verdict} the {level:.0%} that was claimed.",
+        f" {range_.high:.0%}), where {level:.0%} was claimed:"
+        f" {_fit(level, low=range_.low, high=range_.high, results=len(held))}.",
     )
+
+
+def _fit(level: float, *, low: float, high: float, results: int) -> str:
+    """Say what the exact interval of a coverage makes of the level that was claimed."""
+    if high < level:
+        return "the predicted intervals are too narrow"
+    if low > level:
+        return "the predicted intervals are wider than they need to be"
+    if high - low > TELLING:
+        return f"in keeping, but n is small: {words.count(results, 'result')} can tell little"
+    return "in keeping"
 
 
 def first_with_value(trial: Trial, history: History) -> Trial:
@@ -137,20 +160,32 @@ def first_with_value(trial: Trial, history: History) -> Trial:
 
 def _headline(history: History, gain: Gain | None) -> str:
     trial = history.best()
-    ended = len(history.finished())
     if trial is None or trial.value is None:
-        if not history.trials:
-            return "No trial has been started yet."
-        if not ended:
-            return f"{words.count(len(history.trials), 'trial')} going on; no result yet."
-        return f"None of {words.count(ended, 'finished trial')} gave a result."
+        return _empty(history)
     metric = history.task.objective.metric
-    lead = f"Trial {trial.number} is the best of {words.count(len(history.done()), 'result')}:"
+    count = words.count(len(counting.done(history)), "result")
+    if trial.code != history.code:
+        count += " of earlier code"
+    elif len(history.done()) > len(counting.done(history)):
+        count += " of the newest code"
+    lead = f"Trial {trial.number} is the best of {count}:"
     lead += f" {metric} = {words.number(trial.value)}"
     if gain is None:
         return lead + ", the first result."
     sure = "confirmed" if gain.confirmed else "unconfirmed"
-    return f"{lead}, {words.signed(gain.difference)} against trial {gain.first} ({sure})."
+    sign, first = history.task.objective.sign, f"trial {gain.first}"
+    return f"{lead}, {words.moved(gain.difference, sign=sign, than=first)}, {sure}."
+
+
+def _empty(history: History) -> str:
+    """Say how a study without any result stands."""
+    if not history.trials:
+        return "No trial has been started yet."
+    ended = len(history.finished())
+    if ended:
+        return f"None of {words.count(ended, 'finished trial')} gave a result."
+    how = "going on" if history.closed is None else "interrupted"
+    return f"{words.count(len(history.trials), 'trial')} {how}; no result yet."
 
 
 def _best(trial: Trial, history: History) -> BestTrial:
@@ -187,28 +222,12 @@ def _gain(trial: Trial, history: History) -> Gain | None:
     confidence = history.task.confidence
     probability = comparison.probability
     confirmed = probability is not None and probability >= confidence and comparison.difference > 0
+    sign, than = history.task.objective.sign, f"trial {first.number}"
     facts = (
-        f"{words.signed(comparison.difference)} against trial {first.number} over"
+        f"{words.moved(comparison.difference, sign=sign, than=than)} over"
         f" {words.count(comparison.seeds, 'common seed')}"
     )
-    sure = "" if probability is None else words.probability(probability)
-    if probability is None:
-        ending = (
-            "unconfirmed, since no trial has several seeds yet: how much of it is noise can't be"
-            " told"
-        )
-    elif confirmed:
-        ending = f"beyond noise, real with probability {sure}"
-    elif comparison.seeds_needed:
-        ending = (
-            f"unconfirmed, real with probability {sure}; about"
-            f" {words.count(comparison.seeds_needed, 'more seed')} for each of the two would tell"
-        )
-    else:
-        ending = (
-            f"unconfirmed, real with probability {sure}; too small to be told from"
-            " noise with any reasonable number of seeds"
-        )
+    ending = _sureness(comparison, confirmed=confirmed)
     return Gain(
         first=first.number,
         difference=comparison.difference,
@@ -220,18 +239,43 @@ def _gain(trial: Trial, history: History) -> Gain | None:
     )
 
 
+def _sureness(comparison: Comparison, *, confirmed: bool) -> str:
+    """Say how far a gain can be believed."""
+    if comparison.probability is None:
+        return (
+            "unconfirmed, since no trial has several seeds yet: how much of it is noise can't be"
+            " told"
+        )
+    if comparison.exact:
+        return "exact, since no seed has made any difference so far: there is no noise to be seen"
+    sure = words.probability(comparison.probability)
+    if confirmed:
+        return f"beyond noise, real with probability {sure}"
+    if comparison.seeds_needed:
+        return (
+            f"unconfirmed, real with probability {sure}; about"
+            f" {words.count(comparison.seeds_needed, 'more seed')} for each of the two would tell"
+        )
+    return (
+        f"unconfirmed, real with probability {sure}; too small to be told from"
+        " noise with any reasonable number of seeds"
+    )
+
+
 def _luck(trial: Trial, history: History) -> str:
     """A warning where the best was picked on one seed among several."""
     tried = len(history.done(code=trial.code))
-    if len(trial.values) > 1 or tried < 3:
+    if len(trial.values) > 1 or tried < 3 or counting.identical(history):
         return ""
     return f" The best of {tried} single runs tends to look better than it is."
 
 
 def _hypotheses(history: History) -> dict[HypothesisStatus, int]:
+    """Where the hypotheses stand, of the trials of the code version that counts."""
     found: dict[HypothesisStatus, int] = {}
+    code = counting.version(history)
     for trial in history.trials:
-        if trial.proposal.hypothesis is not None:
+        if trial.proposal.hypothesis is not None and trial.code == code:
             status = hypothesis_status(history, trial)
             found[status] = found.get(status, 0) + 1
     return found

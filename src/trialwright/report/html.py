@@ -86,9 +86,10 @@ def facts(history: History) -> list[tuple[str, str]]:
     counts += [f"{failed} failed"] if failed else []
     counts += [f"{pruned} stopped early"] if pruned else []
     pending = len(history.pending())
-    counts += [f"{pending} going on or waiting"] if pending else []
+    counts += [f"{pending} going on, waiting or interrupted"] if pending else []
     started = dt.datetime.fromtimestamp(history.started_at, tz=dt.UTC)
     ended = words.line(history.closed.sentence, most=300) if history.closed else "going on"
+    versions = len(history.codes)
     return [
         ("Goal", f"{task.objective.direction} {task.objective.metric}"),
         ("Trials", f"{len(history.trials)} ({', '.join(counts)})"),
@@ -96,6 +97,7 @@ def facts(history: History) -> list[tuple[str, str]]:
         ("Time", words.seconds(history.seconds)),
         ("Started", f"{started:%Y-%m-%d %H:%M} UTC"),
         ("Ended", ended),
+        *([("Code versions", f"{versions}, not counted together")] if versions > 1 else []),
         *([("Refused proposals", str(len(history.refusals)))] if history.refusals else []),
     ]
 

@@ -12,7 +12,7 @@ from plotly.colors import sample_colorscale
 
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
-from trialwright.report import drawing, words
+from trialwright.report import counting, drawing, words
 from trialwright.report.drawing import Figure
 from trialwright.space import Choice, Ordinal, Parameter
 
@@ -26,7 +26,7 @@ _BINS = 6
 
 def parallel(history: History, influences: Sequence[Influence]) -> Figure | None:
     """Each trial with a value as a line over the parameters, coloured by rank."""
-    done = history.done()
+    done = counting.done(history)
     if len(done) < 2:
         return None
     sign = history.task.objective.sign

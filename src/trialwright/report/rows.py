@@ -89,9 +89,17 @@ def row(trial: Trial, history: History) -> Row:
     )
 
 
-def standing(trial: Trial) -> str:
-    """Return a trial's verdict in one word, or its state where that says more."""
-    if trial.state in ("queued", "running", "pruned", "cancelled") or trial.verdict is None:
+def standing(trial: Trial, *, going: bool = True) -> str:
+    """Return a trial's verdict in one word, or its state where that says more.
+
+    `going` tells whether a process is running the study: without one no trial is running.
+    """
+    begun = any(run.observation is None for run in trial.latest.values())
+    if trial.state == "cancelled" or (begun and not going):
+        return "interrupted"
+    if trial.state == "running" and not going:
+        return "queued"
+    if trial.state in ("queued", "running", "pruned") or trial.verdict is None:
         return trial.state
     return trial.verdict.status
 
@@ -129,13 +137,19 @@ def chosen(history: History, *, most: int) -> list[Trial]:
     return [picked[number] for number in sorted(picked)]
 
 
+def _outcome(run: Run) -> str:
+    if run.observation is None:
+        return "running or interrupted"
+    return "interrupted" if run.observation.outcome == "cancelled" else run.observation.outcome
+
+
 def _run(run: Run) -> RunRow:
     seen = run.observation
     return RunRow(
         seed=run.key.seed,
         given=run.launch.seed,
         attempt=run.key.attempt,
-        outcome=seen.outcome if seen else "running or interrupted",
+        outcome=_outcome(run),
         value=seen.value if seen else None,
         seconds=seen.seconds if seen else None,
         memory_bytes=seen.peak_memory_bytes if seen else None,

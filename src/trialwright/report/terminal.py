@@ -17,12 +17,13 @@ from rich.text import Text
 
 from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial
-from trialwright.report import words
+from trialwright.report import counting, words
 from trialwright.report.final import FinalAnalysis, final_analysis
-from trialwright.report.rows import Row, RunRow, row
+from trialwright.report.rows import Row, RunRow, row, standing
 
 LATEST = 6
 """Trials listed in the overview."""
+LATEST_WARNINGS = 3
 ADVICE = 4
 """Pieces of advice at the end of a run."""
 
@@ -33,24 +34,29 @@ _COLOURS = {
     "failed": "red",
     "contradicted": "red",
     "running": "yellow",
+    "interrupted": "yellow",
 }
 
 
-def overview(history: History) -> RenderableType:
-    """Return how a study stands: budget, what runs, the best and why, the latest verdicts."""
+def overview(history: History, *, going: bool = True) -> RenderableType:
+    """Return how a study stands: budget, what runs, the best and why, the latest verdicts.
+
+    `going` tells whether a process is running the study: else what had begun is interrupted.
+    """
     facts = [("goal", Text(f"{history.task.objective.direction} {history.task.objective.metric}"))]
     facts += [("used", Text(used(history)))]
-    facts += [("running", Text(_running(history)))] if history.pending() else []
+    facts += _pending(history, going=going)
     if history.closed:
         facts.append(("ended", _text(history.closed.sentence)))
     best = history.best()
     parts: list[RenderableType] = [Text(words.line(history.task.name), style="bold"), _facts(facts)]
+    parts += _warnings(history)
     if best is not None:
         parts += [Text(), _lead(best, history)]
         parts += _quoted(best.proposal.rationale)
     if history.trials:
-        parts += [Text(), _latest(history.trials[-LATEST:], history)]
-    return Group(*parts, *_warnings(history))
+        parts += [Text(), _latest(history.trials[-LATEST:], history, going=going)]
+    return Group(*parts)
 
 
 def trial_view(history: History, number: int, *, folder: Path | None = None) -> RenderableType:
@@ -101,7 +107,7 @@ def best_view(history: History) -> RenderableType:
 def summary(history: History) -> RenderableType:
     """Return what a run of the study ends with: the best, why, the evidence, what next."""
     analysis = final_analysis(history)
-    parts: list[RenderableType] = [best_view(history)]
+    parts: list[RenderableType] = [*_warnings(history), best_view(history)]
     told = [i for i in analysis.influences if i.told]
     if told:
         named = words.listed([f"{i.parameter} ({i.share:.0%})" for i in told], most=4)
@@ -115,7 +121,7 @@ def summary(history: History) -> RenderableType:
             parts += _bullets([piece.sentence])
             if piece.command:
                 parts.append(Padding(Text(piece.command, style="bold cyan"), (0, 0, 0, 4)))
-    return Group(*parts, *_warnings(history))
+    return Group(*parts)
 
 
 def used(history: History) -> str:
@@ -144,13 +150,23 @@ def _part(amount: int, whole: int | None, noun: str) -> str:
     return words.count(amount, noun) if whole is None else f"{amount} of {words.count(whole, noun)}"
 
 
-def _running(history: History) -> str:
-    going = [trial.number for trial in history.pending() if trial.state == "running"]
-    waiting = len(history.pending()) - len(going)
-    said = [f"trial {words.listed(going)}"] if len(going) == 1 else []
-    said += [f"trials {words.listed(going)}"] if len(going) > 1 else []
-    said += [f"{waiting} waiting"] if waiting else []
-    return ", ".join(said)
+def _pending(history: History, *, going: bool) -> list[tuple[str, Text]]:
+    """What runs, what was interrupted, and what waits, as far as there is any."""
+    found: dict[str, list[int]] = {}
+    for trial in history.pending():
+        found.setdefault(standing(trial, going=going), []).append(trial.number)
+    running, interrupted = found.pop("running", []), found.pop("interrupted", [])
+    waiting = sorted(number for numbers in found.values() for number in numbers)
+    facts = [("running", Text(_numbered(running)))] if running else []
+    if interrupted:
+        again = "will be run again" if going else "to be run again on resume"
+        facts.append(("interrupted", Text(f"{_numbered(interrupted)}: {again}")))
+    facts += [("waiting", Text(_numbered(waiting)))] if waiting else []
+    return facts
+
+
+def _numbered(trials: Sequence[int]) -> str:
+    return f"{'trial' if len(trials) == 1 else 'trials'} {words.listed(trials)}"
 
 
 def _lead(best: Trial, history: History) -> Text:
@@ -160,17 +176,18 @@ def _lead(best: Trial, history: History) -> Text:
     return lead.append("\n").append(words.line(words.configuration(best.configuration)))
 
 
-def _latest(trials: Sequence[Trial], history: History) -> Table:
+def _latest(trials: Sequence[Trial], history: History, *, going: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("#", history.task.objective.metric, "verdict", "by", "what changed"):
         table.add_column(words.line(name, most=20), header_style="bold", overflow="fold")
     for trial in trials:
         shown = row(trial, history)
         what = "first trial" if trial.number == 0 else words.listed(shown.changed, most=2)
+        what = what or "nothing"
         table.add_row(
             str(shown.number),
             words.number(shown.value),
-            _pill(shown.standing),
+            _pill(standing(trial, going=going)),
             _text(shown.by),
             _text(what),
         )
@@ -271,10 +288,12 @@ def _quoted(text: str) -> list[RenderableType]:
 
 
 def _warnings(history: History) -> list[RenderableType]:
-    found = [notice for notice in history.notices if notice.level != "info"][-3:]
+    """What to know before the numbers: the code's change, and the latest of the rest."""
+    found = counting.warnings(history)
+    changed = found[:1] if counting.change(history) else ()
+    latest = found[len(changed) :][-LATEST_WARNINGS:]
     return [
-        Text(f"{notice.level}: ", style="bold yellow").append(_text(notice.text))
-        for notice in found
+        Text("warning: ", style="bold yellow").append(_text(said)) for said in (*changed, *latest)
     ]
 
 

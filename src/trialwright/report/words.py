@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from trialwright.analysis.compare import shift
 from trialwright.expression import Scalar
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
@@ -97,9 +98,18 @@ def probability(chance: float) -> str:
     return f"{chance:.3f}" if chance >= 0.95 else f"{chance:.2f}"
 
 
-def signed(difference: float) -> str:
-    """Write a difference with its sign, three significant digits."""
-    return f"{difference:+.3g}"
+def moved(difference: float, *, sign: int, than: str) -> str:
+    """Say a difference as the metric shows it, and whether it is for the better.
+
+    `difference` is positive where it is; `sign` is that of the objective.
+
+    >>> moved(0.12, sign=-1, than="trial 3"), moved(0.0, sign=1, than="trial 3")
+    ('0.12 lower (better) than trial 3', 'no different from trial 3')
+    """
+    said = shift(difference, sign=sign)
+    if difference == 0:
+        return f"{said} from {than}"
+    return f"{said} ({'better' if difference > 0 else 'worse'}) than {than}"
 
 
 def seconds(duration: float) -> str:
@@ -172,6 +182,9 @@ def sparkline(series: Sequence[float], *, width: int = 24) -> str:
         return ""
     if len(finite) > width:
         finite = [finite[round(i * (len(finite) - 1) / (width - 1))] for i in range(width)]
+    # As shares of the largest: the difference of two floats may be none.
+    scale = max(map(abs, finite)) or 1.0
+    finite = [point / scale for point in finite]
     low, high = min(finite), max(finite)
     step = (high - low) / (len(_BARS) - 1) or 1.0
     return "".join(_BARS[round((point - low) / step)] for point in finite)
