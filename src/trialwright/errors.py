@@ -13,6 +13,7 @@ exception: see `records.Observation`.
     ├── RunnerError            the runner itself failed (not a run)
     ├── ProposerError          a proposer that can't work here (missing package, key, ...)
     └── StudyError             a study that can't start or go on
+        └── StudyBusy          another process runs the study
 """
 
 from __future__ import annotations
@@ -64,3 +65,7 @@ class ProposerError(TrialwrightError):
 
 class StudyError(TrialwrightError):
     """A study can't start or can't go on; the message says what to fix."""
+
+
+class StudyBusy(StudyError):
+    """Another process runs the study, or another thread of this one; the message says which."""

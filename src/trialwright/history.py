@@ -58,6 +58,11 @@ class Run:
         """Trial, seed index, attempt."""
         return self.launch.run
 
+    @property
+    def handed_out(self) -> bool:
+        """Whether an outside agent has it, and has not told yet how it went."""
+        return bool(self.launch.by) and self.observation is None
+
 
 @dataclass(slots=True)
 class Trial:
@@ -160,6 +165,17 @@ class Trial:
         return self.latest.get(0)
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote down beside the results."""
+
+    text: str
+    by: str
+    at: float
+    """Seconds since the epoch."""
+    trial: int | None = None
+
+
 class History:
     """Everything that a study has recorded, as trials. Read it; the study alone extends it.
 
@@ -176,6 +192,9 @@ class History:
         self.notices: list[Notice] = []
         self.requests: list[tuple[int, Request]] = []
         """With the sequence of each."""
+        self.answers: dict[int, Admission | Refusal] = {}
+        """What became of an offered proposal, by the sequence of its request."""
+        self.notes: list[Note] = []
         self.codes: dict[str, CodeVersion] = {}
         self.machines: dict[str, Machine] = {}
         self.closed: Closed | None = None
@@ -197,6 +216,7 @@ class History:
         self._spread_totals: dict[str, tuple[float, int]] = {}
         self._first_at = 0.0
         self._last_at = 0.0
+        self._counted_at = 0.0
         self.extend(entries)
 
     @property
@@ -253,13 +273,18 @@ class History:
         return [self.trials[number] for number in sorted(self._pending)]
 
     def interrupted(self) -> list[Run]:
-        """Return the runs that were launched and have neither ended nor been taken up again."""
+        """Return the runs of ours that were launched, did not end, and were not taken up again."""
         return [
             run
             for trial in self.pending()
             for run in trial.latest.values()
-            if run.observation is None or run.observation.outcome == "cancelled"
+            if (run.observation is None and not run.handed_out)
+            or (run.observation is not None and run.observation.outcome == "cancelled")
         ]
+
+    def handed_out(self) -> list[Run]:
+        """Return the runs that outside agents have, and have not told about."""
+        return [run for trial in self.pending() for run in trial.latest.values() if run.handed_out]
 
     def run(self, key: RunKey) -> Run:
         """Return one run.
@@ -341,10 +366,11 @@ class History:
                 self.machines[record.id] = record
             case Refusal():
                 self.refusals.append(record)
+                self._answer(record)
             case Notice():
                 self.notices.append(record)
             case Request():
-                self._request(entry.sequence, record)
+                self._request(entry, record)
             case Admission():
                 self._admit(record, entry.at)
             case Launch():
@@ -360,12 +386,21 @@ class History:
         """Add the time since the last entry, unless it was a gap between sessions."""
         if self.sequence == 0:
             self._first_at = entry.at
-        elif not isinstance(entry.record, Opened):
-            self.seconds += max(entry.at - self._last_at, 0.0)
+        elif not isinstance(entry.record, Opened | Request):
+            self.seconds += max(entry.at - self._counted_at, 0.0)
         self._last_at = entry.at
+        # A door may append a request at any time, long after a session ended.
+        if self.sequence == 0 or not isinstance(entry.record, Request):
+            self._counted_at = entry.at
 
-    def _request(self, sequence: int, request: Request) -> None:
-        self.requests.append((sequence, request))
+    def _answer(self, answer: Admission | Refusal) -> None:
+        if answer.request is not None:
+            self.answers[answer.request] = answer
+
+    def _request(self, entry: Entry, request: Request) -> None:
+        self.requests.append((entry.sequence, request))
+        if request.what == "note":
+            self.notes.append(Note(request.text, request.by, entry.at, request.trial))
         if request.trial is None or not 0 <= request.trial < len(self.trials):
             return
         trial = self.trials[request.trial]
@@ -380,6 +415,7 @@ class History:
         if admission.number != len(self.trials):
             raise LedgerError(f"trial {admission.number} follows {len(self.trials)} trials")
         self.trials.append(Trial(admission, at, planned=self.task.seeds.screen))
+        self._answer(admission)
         key = self.space.key(admission.proposal.configuration)
         self._keys.setdefault((admission.code, key), admission.number)
         self._tried.add(key)

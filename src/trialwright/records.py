@@ -153,6 +153,36 @@ class Refusal:
     kind: Literal["refusal"] = "refusal"
     proposal: Proposal
     faults: tuple[str, ...]
+    request: int | None = None
+    """Sequence of the request that offered it; None: a member of the team did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """A conversation with a language model: what for, and what it cost."""
+
+    kind: Literal["exchange"] = "exchange"
+    by: str
+    """The member of the team that asked."""
+    purpose: Literal["propose", "diagnose", "analyse", "describe"]
+    model: str
+    requests: int = 0
+    """Calls of the model's interface, tools and repairs included."""
+    input_tokens: int = 0
+    """Read by the model, those from a cache included."""
+    cached_tokens: int = 0
+    """Of the input, what the provider had in its cache."""
+    output_tokens: int = 0
+    estimated: bool = False
+    """Whether tokens are characters divided by four, for want of a count."""
+    usd: float | None = None
+    """None if nobody knows the model's price."""
+    seconds: float = 0.0
+    repairs: tuple[str, ...] = ()
+    """Why the model was asked again: `outside`, `repeat`, `format`, ..., in their order."""
+    outcome: Literal["answered", "failed"] = "answered"
+    detail: str = ""
+    """Why there is no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +195,8 @@ class Admission:
     proposal: Proposal
     code: str
     """Id of the code version."""
+    request: int | None = None
+    """Sequence of the request that offered it; None: a member of the team did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +228,8 @@ class Launch:
     """Id of the machine record."""
     code: str | None = None
     """Id of the code version; None: the admission's."""
+    by: str = ""
+    """The outside agent that the run was handed out to, and that tells how it went; '': us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,14 +313,21 @@ class Request:
     """What a door asks of the study; the study alone acts on it.
 
     `replicate`: `seeds` more seeds for trial `trial`. `rerun`: trial `trial` once more. `stop`: end
-    the session, after the running runs unless `now`.
+    the session, after the running runs unless `now`. `propose`: admit `proposal`, if it is legal
+    and no repeat. `tell`: take in `observation` of a run that was handed out. `note`: keep `text`,
+    about trial `trial` if it is about one.
     """
 
     kind: Literal["request"] = "request"
-    what: Literal["replicate", "rerun", "stop"]
+    what: Literal["replicate", "rerun", "stop", "propose", "tell", "note"]
     trial: int | None = None
     seeds: int = 0
     now: bool = False
+    by: str = ""
+    """Who asks, where that matters."""
+    proposal: Proposal | None = None
+    observation: Observation | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,6 +24,7 @@ from trialwright.analysis.curves import diagnose
 from trialwright.analysis.pruning import Pruner
 from trialwright.analysis.twins import Twins
 from trialwright.edits import edits
+from trialwright.ending import advice, blocked, hopeless, spent
 from trialwright.errors import StaleSequence
 from trialwright.execute.keep import Keeper
 from trialwright.execute.order import make_order
@@ -33,7 +34,7 @@ from trialwright.history import History, Trial
 from trialwright.ledger import Ledger
 from trialwright.propose.proposer import Proposer
 from trialwright.records import (
-    Cause,
+    Admission,
     Closed,
     Entry,
     Launch,
@@ -42,6 +43,7 @@ from trialwright.records import (
     Opened,
     Proposal,
     Record,
+    Refusal,
     RunKey,
 )
 from trialwright.space import Configuration
@@ -59,18 +61,6 @@ LOOK_S = 1.0
 SYNC_S = 0.25
 """Seconds between flushes to the disk while results pour in: what a power cut may cost."""
 
-SETUP: frozenset[Cause] = frozenset(
-    {
-        "command_not_found",
-        "import_error",
-        "syntax_error",
-        "bad_argument",
-        "missing_file",
-        "no_metric",
-    }
-)
-"""Causes that lie in the set-up and not in a configuration: two runs are proof enough."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
@@ -83,6 +73,8 @@ class Post:
     proposer: Proposer
     environ: Mapping[str, str]
     watch: Watch
+    by: str = ""
+    """Who runs what is launched and tells how it went; '': the runner itself."""
 
 
 class Session:
@@ -106,6 +98,9 @@ class Session:
         self._said: set[str] = set()
         self._code = CodeWatch(post.task)
         self._looked_at = 0.0
+        self._read_at = 0.0
+        self._served = 0
+        """Requests that were looked at."""
         self._sync_at = 0.0
         self._machine = machine(post.task)
         self._open()
@@ -116,32 +111,51 @@ class Session:
         self._stop = "now" if now else "soon"
         self._inbox.put(None)
 
+    def wake(self) -> None:
+        """Let `wait` return, from any thread, and look at what was asked."""
+        self._read_at = 0.0
+        self._inbox.put(None)
+
+    @property
+    def going(self) -> tuple[RunKey, ...]:
+        """The runs that were started and have not ended."""
+        return tuple(self._handles)
+
+    def due(self) -> list[RunKey]:
+        """Return the runs that should be started, in order."""
+        return list(self._due())
+
+    def prune(self, run: RunKey) -> None:
+        """End a run that is going on; it counts as pruned."""
+        self._handles[run].stop("pruned")
+
     def end(self) -> Closed | None:
         """Return why the session is over, or None while there is something to do."""
         if self._handles:
             return None
         if self._hopeless():
-            return Closed(reason="failed", sentence=self._advice())
+            return Closed(reason="failed", sentence=advice(self._failures, self._post.folder))
         if self._stop != "no":
             return Closed(reason="stopped", sentence="stopped on request; run it again to resume")
-        spent = self._spent()
-        if spent and (self._blocked() or not any(self._due())):
-            return Closed(reason="budget", sentence=spent)
+        used_up = spent(self._task.budget, self.history)
+        if used_up and (blocked(self._task.budget, self.history) or not any(self._due())):
+            return Closed(reason="budget", sentence=used_up)
         if self._exhausted and not any(self._due()):
             return Closed(
                 reason="exhausted", sentence="every configuration of the space has been tried"
             )
         return None
 
-    def propose(self) -> None:
-        """Admit trials for the slots that would stay empty."""
+    def propose(self, *, most: int | None = None) -> None:
+        """Admit trials for the slots that would stay empty, at most `most`."""
         free = self._post.runner.slots - len(self._handles) - sum(1 for _ in self._due())
+        free = free if most is None else min(free, most)
         budget = self._task.budget
         if budget.trials is not None:
             free = min(free, budget.trials - len(self.history.trials))
         if budget.runs is not None:
             free = min(free, budget.runs - self.history.launches)
-        if free <= 0 or self._ending() or self._spent() or self._exhausted:
+        if free <= 0 or self._ending() or spent(budget, self.history) or self._exhausted:
             return
         if self._admit_own(free):
             return
@@ -151,13 +165,15 @@ class Session:
         self._note(*sifted.refusals, *sifted.admissions)
         self._exhausted = not sifted.admissions
 
-    def launch(self) -> None:
-        """Start what is due, as far as there are slots."""
-        if self._ending() or self._blocked():
+    def launch(self, only: Container[int] | None = None) -> None:
+        """Start what is due, as far as there are slots; of the trials in `only`, if given."""
+        if self._ending() or blocked(self._task.budget, self.history):
             return
         self._look_at_code()
         ready: list[Order] = []
         for key in list(self._due()):
+            if only is not None and key.trial not in only:
+                continue
             if len(self._handles) + len(ready) >= self._post.runner.slots:
                 break
             order = self._order(key)
@@ -171,6 +187,7 @@ class Session:
                     command=order.command,
                     machine=self._machine.id,
                     code=None if code == trial.admission.code else code,
+                    by=self._post.by,
                 )
             )
         self._write()
@@ -186,6 +203,7 @@ class Session:
         Empty after `LOOK_S` without one, or when something was asked of the session.
         """
         self._write()
+        self._read_requests()
         try:
             found = [self._next()]
             while True:
@@ -232,6 +250,7 @@ class Session:
         for trial in self.history.finished():
             if trial.verdict is None:
                 self._settle(trial)
+        self._serve(opening=True)
         self._write()
 
     def _changes(self) -> tuple[str, ...]:
@@ -325,7 +344,7 @@ class Session:
             begun = {
                 seed
                 for seed, run in trial.latest.items()
-                if (run.observation is None and run.key not in self._handles)
+                if (run.observation is None and run.key not in self._handles and not run.handed_out)
                 or (run.observation is not None and run.observation.outcome == "cancelled")
             }
             asked = {0} if trial.rerun else set()
@@ -347,7 +366,6 @@ class Session:
         try:
             return self._inbox.get(timeout=LOOK_S)
         except queue.Empty:
-            self._read_requests()
             return None
 
     def _judge_early(self, run: RunKey, step: float, metrics: Mapping[str, float]) -> None:
@@ -361,7 +379,8 @@ class Session:
     def _observed(self, observation: Observation) -> None:
         trial = self.history.trials[observation.run.trial]
         self._note(observation, diagnose(observation, self._task.objective))
-        if observation.outcome == "failed":
+        # How an agent's own set-up fails says nothing about ours.
+        if observation.outcome == "failed" and not self.history.run(observation.run).launch.by:
             self._failures.append(observation)
         self._proved = self._proved or observation.outcome in ("done", "pruned")
         twin = self._twins.report(trial, observation, self.history)
@@ -409,44 +428,7 @@ class Session:
         return self._stop != "no" or self._hopeless()
 
     def _hopeless(self) -> bool:
-        """Whether this session's first runs all failed the same way, before any metric."""
-        if self._proved or len(self._failures) < 2:
-            return False
-        causes = {failure.cause for failure in self._failures}
-        if len(causes) != 1:
-            return False
-        # A script that reports other metrics than the goal's will do so for ever.
-        if causes != {"no_metric"} and any(failure.metrics for failure in self._failures):
-            return False
-        return len(self._failures) >= (2 if causes <= SETUP else 3)
-
-    def _advice(self) -> str:
-        last = self._failures[-1]
-        folder = run_folder(self._post.folder, last.run)
-        return (
-            f"the first {len(self._failures)} runs all failed the same way"
-            f" ({(last.cause or 'other').replace('_', ' ')}): {last.detail}\n{last.log_tail}\n"
-            f"log: {folder / 'stdout.log'}"
-        )
-
-    def _spent(self) -> str:
-        """Which part of the budget is used up, in words; '' if none is."""
-        budget = self._task.budget
-        seconds = self.history.seconds + max(time.time() - self.history.updated_at, 0.0)
-        if budget.trials is not None and len(self.history.trials) >= budget.trials:
-            return f"all {budget.trials} trials of the budget are done"
-        if budget.runs is not None and self.history.launches >= budget.runs:
-            return f"all {budget.runs} runs of the budget are done"
-        if budget.time_s is not None and seconds >= budget.time_s:
-            return f"the time budget of {budget.time_s:g} s is used up"
-        return ""
-
-    def _blocked(self) -> bool:
-        """Whether nothing more may be launched, not even what is due."""
-        budget = self._task.budget
-        seconds = self.history.seconds + max(time.time() - self.history.updated_at, 0.0)
-        runs = budget.runs is not None and self.history.launches >= budget.runs
-        return runs or (budget.time_s is not None and seconds >= budget.time_s)
+        return not self._proved and hopeless(self._failures)
 
     # -- records
 
@@ -480,11 +462,39 @@ class Session:
         self._note(*noted)
 
     def _read_requests(self) -> None:
-        before = len(self.history.requests)
-        self.history.extend(self._post.ledger.read(self.history.sequence))
-        for _, request in self.history.requests[before:]:
-            if request.what == "stop":
+        now = time.monotonic()
+        if now - self._read_at >= LOOK_S:
+            self._read_at = now
+            self.history.extend(self._post.ledger.read(self.history.sequence))
+            self._serve()
+
+    def _serve(self, *, opening: bool = False) -> None:
+        """Do what doors asked for and nobody has done; a `stop` was for the session of its time."""
+        waiting = self.history.requests[self._served :]
+        self._served += len(waiting)
+        for sequence, request in waiting:
+            if request.what == "stop" and not opening:
                 self._stop = "now" if request.now else "soon"
+            if request.proposal is not None and sequence not in self.history.answers:
+                self._note(self._answer(request.proposal, request=sequence))
+            if request.observation is not None:
+                self._told(request.observation)
+
+    def _answer(self, offered: Proposal, *, request: int) -> Admission | Refusal:
+        """What becomes of a proposal that came through a door."""
+        used_up = spent(self._task.budget, self.history)
+        if used_up:
+            return Refusal(proposal=offered, faults=(used_up,), request=request)
+        sifted = sift([offered], self.history, n=1, code=self.history.code)
+        answers: list[Admission | Refusal] = [*sifted.admissions, *sifted.refusals]
+        return replace(answers[0], request=request)
+
+    def _told(self, observation: Observation) -> None:
+        """Take in what an agent told, unless the run is not (or no longer) the agent's."""
+        with suppress(KeyError):
+            run = self.history.run(observation.run)
+            if run.handed_out and run is self.history.trials[run.key.trial].latest[run.key.seed]:
+                self._observed(observation)
 
     # -- runs
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psutil
 
-from trialwright.errors import StaleSequence, StudyError
+from trialwright.errors import StaleSequence, StudyBusy, StudyError
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import check_command
 from trialwright.execute.runner import Event, Runner
@@ -30,6 +30,9 @@ from trialwright.task import Task
 
 LOCK_WAIT_S = 15.0
 """Seconds that a killed coordinator's guard may take to end its runs, before this is an error."""
+
+STEP = "step"
+"""Stands in the lock behind the process that holds it only for a moment: worth waiting for."""
 
 
 class Study:
@@ -65,7 +68,8 @@ class Study:
         self.task = task
         self.folder = Path(folder).absolute()
         self._runner = runner
-        self._proposer = proposer or _proposer(task)
+        self.proposer = proposer or _proposer(task)
+        """Whom the study asks for its next trial."""
         # A snapshot: os.environ decodes every variable at every look.
         self._environ = dict(environ)
         self._session: Session | None = None
@@ -87,12 +91,12 @@ class Study:
         `failed` means that the first runs all failed the same way.
 
         Raises:
-            StudyError: another process runs this study, or the task changed beyond what a study
-                can take.
+            StudyBusy: another process runs this study.
+            StudyError: the task changed beyond what a study can take.
             LedgerError: the ledger can't be written.
             RunnerError: the machine does not let runs start.
         """
-        with self._opened(watch or _ignore) as session:
+        with self.session(watch) as session:
             while (closed := session.end()) is None:
                 session.propose()
                 session.launch()
@@ -127,38 +131,36 @@ class Study:
         """
         self._request(Request(what="rerun", trial=trial))
 
-    def _request(self, request: Request) -> None:
-        if request.trial is None or not 0 <= request.trial < len(self.history.trials):
-            there = f"trials 0 to {len(self.history.trials) - 1}" if self.history.trials else "none"
-            raise StudyError(f"there is no trial {request.trial}; there are {there}")
-        ledger = SqliteLedger(self.folder / LEDGER)
-        try:
-            while True:
-                self._history.extend(ledger.read(self._history.sequence))
-                try:
-                    self._history.extend(ledger.append([request], self._history.sequence))
-                except StaleSequence:
-                    continue
-                return
-        finally:
-            ledger.close()
-
     @contextmanager
-    def _opened(self, watch: Watch) -> Iterator[Session]:
+    def session(
+        self,
+        watch: Watch | None = None,
+        *,
+        by: str = "",
+        elsewhere: Callable[[int], Runner] | None = None,
+    ) -> Iterator[Session]:
+        """Hold the study: nobody else runs it meanwhile. `run` is a loop within one.
+
+        `elsewhere` makes the runner of a session that only hands runs out, to `by`, and lets go at
+        once; it is given the lock's descriptor.
+
+        Raises:
+            TrialwrightError: as for `run`.
+        """
         with ExitStack() as stack:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(_locked(self.folder))
+            lock = stack.enter_context(_locked(self.folder, note=STEP if elsewhere else ""))
             ledger = SqliteLedger(self.folder / LEDGER)
             stack.callback(ledger.close)
-            runner = self._runner or stack.enter_context(LocalRunner(self.task.runner, lock=lock))
             post = Post(
                 task=self.task,
                 folder=self.folder,
                 ledger=ledger,
-                runner=runner,
-                proposer=self._proposer,
+                runner=self._placed(stack, elsewhere, lock),
+                proposer=self.proposer,
                 environ=self._environ,
-                watch=watch,
+                watch=watch or _ignore,
+                by=by,
             )
             session = Session(post, History(ledger.read()))
             _write(self.folder / "study.yaml", dump(self.task))
@@ -172,9 +174,42 @@ class Study:
                 self._history, self._session = session.history, None
                 self._stopping = (False, False)
 
+    def request(self, request: Request) -> int:
+        """Put a request into the ledger, for whoever runs the study; return its sequence.
+
+        Raises:
+            LedgerError: the ledger can't be written.
+        """
+        ledger, history = SqliteLedger(self.folder / LEDGER), self._history
+        try:
+            while True:
+                history.extend(ledger.read(history.sequence))
+                try:
+                    entries = ledger.append([request], history.sequence)
+                except StaleSequence:
+                    continue
+                history.extend(entries)
+                return entries[0].sequence
+        finally:
+            ledger.close()
+
+    def _request(self, request: Request) -> None:
+        if request.trial is None or not 0 <= request.trial < len(self.history.trials):
+            there = f"trials 0 to {len(self.history.trials) - 1}" if self.history.trials else "none"
+            raise StudyError(f"there is no trial {request.trial}; there are {there}")
+        self.request(request)
+
+    def _placed(
+        self, stack: ExitStack, elsewhere: Callable[[int], Runner] | None, lock: int
+    ) -> Runner:
+        """The runner of a session; one that is passed in stays open."""
+        if elsewhere is not None:
+            return stack.enter_context(closing(elsewhere(lock)))
+        return self._runner or stack.enter_context(LocalRunner(self.task.runner, lock=lock))
+
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[int]:
+def _locked(folder: Path, *, note: str) -> Iterator[int]:
     """Hold the study's lock; its descriptor is passed on to whoever must end before the next.
 
     The lock belongs to the open file, so it is free only once the coordinator and its guard are
@@ -184,7 +219,7 @@ def _locked(folder: Path) -> Iterator[int]:
     try:
         _acquire(descriptor, folder)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} {note}".encode(), 0)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -196,9 +231,9 @@ def _acquire(descriptor: int, folder: Path) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace")
-            if time.monotonic() > deadline or _alive(holder):
-                raise StudyError(
+            holder, _, note = os.pread(descriptor, 40, 0).decode(errors="replace").partition(" ")
+            if time.monotonic() > deadline or (note != STEP and _alive(holder)):
+                raise StudyBusy(
                     f"process {holder or '?'} is running the study in {folder}: wait for it, or"
                     " stop it first"
                 ) from None

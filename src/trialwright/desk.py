@@ -1,0 +1,389 @@
+"""A study's desk, where outside agents ask, tell and propose: a step at a time, held to the rules.
+
+Whoever comes here is trusted with nothing: what is offered goes through the same admission as any
+proposer's, and the study alone judges. With no study running, the desk takes the study's lock for
+one step; else what is offered or told is left as a request, and whoever runs the study serves it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trialwright import admission
+from trialwright.errors import StudyBusy, StudyError
+from trialwright.execute.local import LocalRunner
+from trialwright.execute.runlog import write_atomically
+from trialwright.execute.runner import Inbox, Order
+from trialwright.expression import Scalar
+from trialwright.history import LEDGER, History, Run, Trial
+from trialwright.ledger import SqliteLedger
+from trialwright.records import (
+    Admission,
+    Cause,
+    Curve,
+    Entry,
+    Hypothesis,
+    Interval,
+    Observation,
+    Opened,
+    Proposal,
+    Refusal,
+    Request,
+    RunKey,
+)
+from trialwright.session import Session
+from trialwright.study import Study
+from trialwright.task import RunnerPlan
+
+PATIENCE_S = 15.0
+"""Seconds that whoever runs the study has to answer, before an agent is told to look later."""
+
+LOOK_S = 0.02
+LONGEST_NOTE = 4000
+"""Characters."""
+
+AGENT = re.compile(r"[A-Za-z0-9][\w.@-]{0,39}")
+"""Names that an agent may go by."""
+
+_KEY = re.compile(r"(\d{1,9})(?:/(\d{1,9})\.(\d{1,9}))?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What an agent proposes: what to change in which trial, and why."""
+
+    change: Mapping[str, Scalar]
+    """What is not named stays as it is in the parent."""
+    why: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why this value, per parameter."""
+    parent: int | None = None
+    """The trial that is changed; None: the best so far, and the defaults before there is one."""
+    expect: Literal["better", "worse", "no_worse", "same"] | None = None
+    """How the result will compare with the parent's: what may turn out to be wrong."""
+    claim: str = ""
+    """What the expectation rests on, in words; '': `why`."""
+    predicted: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What an agent says of a run that it was handed."""
+
+    outcome: Literal["done", "failed", "pruned"]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The last value of each."""
+    points: tuple[tuple[float, Mapping[str, float]], ...] = ()
+    """Earlier values: steps with their metrics."""
+    step: float | None = None
+    """The step that `metrics` belong to."""
+    cause: Cause | None = None
+    detail: str = ""
+    seconds: float | None = None
+    """Wall time; None: since the run was handed out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A run that is handed out: what to run, and with what."""
+
+    run: RunKey
+    trial: Trial
+    order: Order
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the study sets for this run, without what is inherited."""
+        told = self.order.environment.items()
+        return {name: value for name, value in told if name.startswith("TRIALWRIGHT_")}
+
+
+class Elsewhere:
+    """A runner whose runs happen elsewhere: it lays their files out and keeps their orders."""
+
+    def __init__(self, plan: RunnerPlan, lock: int) -> None:
+        self.orders: list[Order] = []
+        self._plan, self._lock = plan, lock
+
+    @property
+    def slots(self) -> int:
+        """One: a step hands out one run."""
+        return 1
+
+    def start(self, order: Order, inbox: Inbox) -> Elsewhere:  # noqa: ARG002  # nothing to report
+        """Lay out the folder and files of a run, and keep its order."""
+        order.folder.mkdir(parents=True, exist_ok=True)
+        for path, content in order.files.items():
+            write_atomically(path, content)
+        self.orders.append(order)
+        return self
+
+    def stop(self, outcome: Literal["pruned", "cancelled"]) -> None:
+        """Do nothing: nothing runs here."""
+
+    def recover(self, order: Order) -> Observation | None:
+        """Return what an interrupted run of our own showed, as the local runner reads it."""
+        with LocalRunner(self._plan, lock=self._lock) as local:
+            return local.recover(order)
+
+    def close(self) -> None:
+        """Let go; nothing runs here."""
+
+
+class Desk:
+    """A study as the agent `by` has it. Every method leaves the study ready for the next.
+
+    Raises:
+        StudyError: the name is no name, or is taken by the study itself.
+    """
+
+    def __init__(self, study: Study, *, by: str = "agent") -> None:
+        own = {str(getattr(member, "name", member)) for member in study.task.team}
+        if not AGENT.fullmatch(by) or by in admission.RESERVED | own:
+            raise StudyError(
+                f"an agent can't be called {by!r}: take up to 40 letters, digits and ._@-, and none"
+                f" of the study's own names ({', '.join(sorted(admission.RESERVED | own))})"
+            )
+        self.study = study
+        self.by = by
+        self._history: History | None = None
+
+    def history(self) -> History:
+        """Return what is known now; of a study that was never run, its task alone."""
+        path = self.study.folder / LEDGER
+        if self._history is None or not self._history.opened:
+            self._history = History()
+        if path.exists():
+            ledger = SqliteLedger(path, create=False)
+            try:
+                self._history.extend(ledger.read(self._history.sequence))
+            finally:
+                ledger.close()
+        if not self._history.opened:
+            task = self.study.task
+            opened = Opened(task=task, seed=task.seeds.study, version="")
+            return History([Entry(1, time.time(), opened)])
+        return self._history
+
+    def trial(self, number: int) -> Trial:
+        """Return a trial.
+
+        Raises:
+            StudyError: there is none of this number.
+        """
+        trials = self.history().trials
+        if not 0 <= number < len(trials):
+            there = f"there are trials 0 to {len(trials) - 1}" if trials else "there are none yet"
+            raise StudyError(f"there is no trial {number}: {there}")
+        return trials[number]
+
+    def ask(self) -> Assignment:
+        """Take the next run: what was offered first, else what the study's team proposes.
+
+        Whoever takes a run tells how it went (`tell`); nobody else is given it meanwhile.
+
+        Raises:
+            StudyBusy: somebody runs the study and starts its runs.
+            StudyError: there is nothing to run: the budget is used up, or all has been tried.
+        """
+        try:
+            with self._step() as (session, runner):
+                session.propose(most=1)
+                session.launch()
+                closed = session.end()
+        except StudyBusy as busy:
+            raise StudyBusy(
+                f"{busy}: it starts the runs itself; `propose` and `note` are still heard"
+            ) from None
+        if not runner.orders:
+            why = closed.sentence if closed else "what is left is being run"
+            raise StudyError(f"there is nothing to run: {why}")
+        order = runner.orders[0]
+        return Assignment(order.run, self.trial(order.run.trial), order)
+
+    def tell(self, run: str, told: Told) -> Trial:
+        """Say how a run went; return its trial with the diagnosis and the verdict.
+
+        Raises:
+            StudyError: the run was not handed out, or was told of already; `told` contradicts
+                itself.
+        """
+        launched = self._handed_out(run)
+        observation = self._observation(launched, told)
+        self._ask_for(Request(what="tell", by=self.by, observation=observation))
+        self._serve(lambda: self._told(launched.key))
+        if not self._told(launched.key):
+            raise StudyError(
+                f"what was told of {run} is noted; whoever runs the study has yet to take it in"
+            )
+        return self.trial(launched.key.trial)
+
+    def propose(self, offer: Offer) -> Admission | Refusal | None:
+        """Offer a configuration; it is admitted as a trial, or refused with every reason.
+
+        None: it is noted, but whoever runs the study has not answered in time.
+
+        Raises:
+            StudyError: the parent is no trial.
+        """
+        request = Request(what="propose", by=self.by, proposal=self.proposal(offer))
+        sequence = self._ask_for(request)
+        self._serve(lambda: sequence in self.history().answers)
+        return self.history().answers.get(sequence)
+
+    def proposal(self, offer: Offer) -> Proposal:
+        """Return an offer as a proposal: complete, not yet checked.
+
+        Raises:
+            StudyError: the parent is no trial.
+        """
+        history = self.history()
+        parent = history.best() if offer.parent is None else self.trial(offer.parent)
+        values = {**(parent.configuration if parent else {}), **offer.change}
+        number = parent.number if parent else None
+        hypothesis = None
+        if offer.expect is not None:
+            changed = [*offer.change]
+            hypothesis = Hypothesis(
+                claim=offer.claim or offer.why,
+                expects=offer.expect,
+                against=number,
+                parameter=changed[0] if len(changed) == 1 else None,
+            )
+        return Proposal(
+            configuration=history.space.complete(values),
+            by=self.by,
+            rationale=offer.why,
+            reasons=dict(offer.reasons),
+            hypothesis=hypothesis,
+            predicted=offer.predicted,
+            parent=number,
+        )
+
+    def note(self, text: str, trial: int | None = None) -> None:
+        """Write something down, about a trial or about the study.
+
+        Raises:
+            StudyError: there is no such trial, or the text is empty or too long.
+        """
+        if not text.strip() or len(text) > LONGEST_NOTE:
+            raise StudyError(f"a note has 1 to {LONGEST_NOTE} characters; this one has {len(text)}")
+        if trial is not None:
+            self.trial(trial)
+        self._ask_for(Request(what="note", by=self.by, text=text.strip(), trial=trial))
+
+    def suggest(self, n: int = 1) -> list[Proposal]:
+        """Return what the study's team would propose now; nothing is admitted."""
+        history, task = self.history(), self.study.task
+        sifted = admission.ask(self.study.proposer, task, history, n=n, seed=history.seed)
+        return [admitted.proposal for admitted in sifted.admissions]
+
+    # -- steps
+
+    @contextmanager
+    def _step(self) -> Iterator[tuple[Session, Elsewhere]]:
+        """Hold the study for one step; what waits to be served is served on the way in."""
+        made: list[Elsewhere] = []
+
+        def elsewhere(lock: int) -> Elsewhere:
+            made.append(Elsewhere(self.study.task.runner, lock))
+            return made[0]
+
+        with self.study.session(by=self.by, elsewhere=elsewhere) as session:
+            yield session, made[0]
+            closed = session.end()
+            if closed is not None and not session.history.handed_out():
+                session.close(closed)
+
+    def _ask_for(self, request: Request) -> int:
+        self.history()
+        if self._history is None or not self._history.opened:
+            with suppress(StudyBusy), self._step():
+                pass  # the ledger begins with the task
+        return self.study.request(request)
+
+    def _serve(self, answered: Callable[[], bool]) -> None:
+        """Have what waits served: by whoever runs the study, else by a step of our own."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            served = False
+            with suppress(StudyBusy), self._step():
+                served = True
+            if served or answered() or time.monotonic() > deadline:
+                return
+            time.sleep(LOOK_S)
+
+    # -- runs
+
+    def _handed_out(self, run: str) -> Run:
+        out = {str(launched.key): launched for launched in self.history().handed_out()}
+        there = f"handed out now: {', '.join(out) or 'none'}"
+        key = _KEY.fullmatch(run)
+        if key is None:
+            raise StudyError(f"{run!r} is no run: a run is TRIAL/SEED.ATTEMPT; {there}")
+        number = int(key[1])
+        mine = [r for r in out.values() if r.key.trial == number]
+        if key[2] is None and len(mine) == 1:
+            return mine[0]
+        name = f"{number:04d}/{key[2] or 0}.{key[3] or 0}"
+        if name not in out:
+            self.trial(number)
+            raise StudyError(f"run {name} is not handed out, or was told of already; {there}")
+        return out[name]
+
+    def _told(self, key: RunKey) -> bool:
+        return self.history().run(key).observation is not None
+
+    def _observation(self, run: Run, told: Told) -> Observation:
+        objective = self.history().task.objective
+        points = [*told.points]
+        if told.step is not None:
+            points.append((told.step, told.metrics))
+        points.sort(key=lambda point: point[0])
+        metrics = {**{k: v for _, values in points for k, v in values.items()}, **told.metrics}
+        series = [values[objective.metric] for _, values in points if objective.metric in values]
+        if objective.metric in told.metrics and told.step is None:
+            series.append(told.metrics[objective.metric])
+        value = objective.value(series) if told.outcome == "done" else None
+        _check_told(told, metrics, metric=objective.metric, value=value)
+        return Observation(
+            run=run.key,
+            outcome=told.outcome,
+            value=value,
+            metrics=metrics,
+            curve=_curve(points),
+            seconds=max(time.time() - run.launched_at, 0.0)
+            if told.seconds is None
+            else told.seconds,
+            cause=(told.cause or "other") if told.outcome == "failed" else None,
+            detail=told.detail,
+        )
+
+
+def _check_told(
+    told: Told, metrics: Mapping[str, float], *, metric: str, value: float | None
+) -> None:
+    if told.seconds is not None and not (told.seconds >= 0 and math.isfinite(told.seconds)):
+        raise StudyError(f"a run can't have taken {told.seconds} seconds")
+    if told.outcome == "done" and metric not in metrics:
+        given = ", ".join(metrics) or "none"
+        raise StudyError(f"a run that is done tells {metric}, the goal's metric; told: {given}")
+    if told.outcome == "done" and value is None:
+        raise StudyError(
+            f"{metric} = {metrics[metric]} is no result: tell the run as failed, with the cause"
+            " diverged"
+        )
+
+
+def _curve(points: list[tuple[float, Mapping[str, float]]]) -> Curve:
+    names = dict.fromkeys(name for _, values in points for name in values)
+    return Curve(
+        steps=tuple(float(step) for step, _ in points),
+        series={name: tuple(values.get(name) for _, values in points) for name in names},
+    )

@@ -1,0 +1,69 @@
+"""When a study is over: its budget is used up, or its runs all fail alike. Pure.
+
+It reads a task, a history and failures; what follows from an answer is the session's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from trialwright.execute.runner import run_folder
+from trialwright.history import History
+from trialwright.records import Cause, Observation
+from trialwright.task import Budget
+
+SETUP: frozenset[Cause] = frozenset(
+    {
+        "command_not_found",
+        "import_error",
+        "syntax_error",
+        "bad_argument",
+        "missing_file",
+        "no_metric",
+    }
+)
+"""Causes that lie in the set-up and not in a configuration: two runs are proof enough."""
+
+
+def spent(budget: Budget, history: History) -> str:
+    """Return which part of the budget is used up, in words; '' if none is."""
+    if budget.trials is not None and len(history.trials) >= budget.trials:
+        return f"all {budget.trials} trials of the budget are done"
+    if budget.runs is not None and history.launches >= budget.runs:
+        return f"all {budget.runs} runs of the budget are done"
+    if budget.time_s is not None and _seconds(history) >= budget.time_s:
+        return f"the time budget of {budget.time_s:g} s is used up"
+    return ""
+
+
+def blocked(budget: Budget, history: History) -> bool:
+    """Say whether nothing more may be launched, not even what is due."""
+    runs = budget.runs is not None and history.launches >= budget.runs
+    return runs or (budget.time_s is not None and _seconds(history) >= budget.time_s)
+
+
+def hopeless(failures: Sequence[Observation]) -> bool:
+    """Say whether a session's first runs, none of which gave a metric, all failed the same way."""
+    causes = {failure.cause for failure in failures}
+    if len(failures) < 2 or len(causes) != 1:
+        return False
+    # A script that reports other metrics than the goal's will do so for ever.
+    if causes != {"no_metric"} and any(failure.metrics for failure in failures):
+        return False
+    return len(failures) >= (2 if causes <= SETUP else 3)
+
+
+def advice(failures: Sequence[Observation], folder: Path) -> str:
+    """Say how the runs failed, with the last one's log; `folder` is the study's."""
+    last = failures[-1]
+    return (
+        f"the first {len(failures)} runs all failed the same way"
+        f" ({(last.cause or 'other').replace('_', ' ')}): {last.detail}\n{last.log_tail}\n"
+        f"log: {run_folder(folder, last.run) / 'stdout.log'}"
+    )
+
+
+def _seconds(history: History) -> float:
+    return history.seconds + max(time.time() - history.updated_at, 0.0)
