@@ -17,7 +17,11 @@ from tests.propose.proposer_conformance import (
     task_of,
 )
 from trialwright.history import History
+from trialwright.propose.evidence import Evidence
 from trialwright.propose.expert import Expert
+from trialwright.propose.leaning import lean
+from trialwright.propose.moves import moves
+from trialwright.propose.prior import Prior
 from trialwright.propose.proposer import Proposer
 from trialwright.records import Curve, Proposal
 from trialwright.space import Choice, Float, Int, Space
@@ -188,6 +192,87 @@ def test_rarer_class_is_weighed_when_the_metric_lives_on_it() -> None:
     journal.ended(first, 0.45)
     proposals = ask(task, journal.history, 3)
     assert max(float(p.configuration["scale_pos_weight"]) for p in proposals) > 1.3  # type: ignore[arg-type]
+
+
+BOOSTING = Space(
+    (
+        Int("max_depth", 3, 11, default=6),
+        Float("learning_rate", 0.001, 1.0, log=True, default=0.3),
+        Float("min_child_weight", 1.0, 10.0, default=1.0),
+        Float("subsample", 0.5, 1.0, default=1.0),
+        Float("colsample_bytree", 0.5, 1.0, default=1.0),
+        Int("n_estimators", 100, 500, default=100),
+        Float("scale_pos_weight", 1.0, 10.0, default=1.0),
+    )
+)
+OVERFITTING = Curve(
+    steps=STEPS,
+    series={
+        "train_f1": tuple(min(0.5 + s / 20, 1.0) for s in STEPS),
+        "val_f1": tuple(0.5 - abs(s - 6) / 60 for s in STEPS),
+    },
+)
+
+
+def boosting_task() -> Task:
+    return Task(
+        name="t", objective=Objective(metric="val_f1"), space=BOOSTING, model="xgboost",
+        budget=Budget(trials=10),
+    )  # fmt: skip
+
+
+def test_an_overfitting_model_gets_the_recipe_against_it_and_the_weight_at_once() -> None:
+    """Small steps, shallow trees, parts of rows and columns, and the weight that F1 calls for."""
+    task = boosting_task()
+    journal = Journal(task)
+    [first] = ask(task, journal.history)
+    journal.ended(first, 0.48, curve=OVERFITTING)
+    for seed in range(4):
+        [following] = ask(task, journal.history, seed=seed)
+        c = {name: float(v) for name, v in following.configuration.items()}  # type: ignore[arg-type]
+        assert c["learning_rate"] <= 0.1
+        assert c["n_estimators"] >= 200
+        assert c["max_depth"] <= 4
+        assert c["subsample"] < 1.0
+        assert c["colsample_bytree"] < 1.0
+        assert c["scale_pos_weight"] > 2.0
+        assert "overfit" in following.rationale
+        assert "recipe" in following.reasons["subsample"]
+
+
+def test_a_recipe_is_called_for_by_what_it_answers_alone() -> None:
+    """Without a sign of overfitting, the recipe against it is no remedy, and weighs less."""
+    task = boosting_task()
+    weights = {}
+    for name, curve in (("overfitting", OVERFITTING), ("plain", None)):
+        journal = Journal(task)
+        [first] = ask(task, journal.history)
+        journal.ended(first, 0.48, curve=curve)
+        evidence = Evidence(task, journal.history, Prior(task))
+        found = [
+            m
+            for m in moves(evidence.prior, evidence.seen)
+            if "conservative trees against overfitting" in m.text and m.kind != "several"
+        ]
+        weights[name] = max(move.weight for move in found)
+        assert {move.kind for move in found} == {"remedy" if curve else "recipe"}
+    assert weights["overfitting"] > weights["plain"]
+
+
+def test_a_weight_that_the_metric_calls_for_is_not_taken_back() -> None:
+    """From the best trial on, a lower weight of the rarer class is leant against; no other one."""
+    task = boosting_task()
+    journal = Journal(task)
+    [first] = ask(task, journal.history)
+    journal.ended(first, 0.48)
+    weighed = {**first.configuration, "scale_pos_weight": 3.0}
+    journal.ended(Proposal(configuration=weighed, by="expert", parent=0), 0.58)
+    evidence = Evidence(task, journal.history, Prior(task))
+    leaning = lean(evidence.prior, evidence.seen)
+    candidates = [{**weighed, "scale_pos_weight": weight} for weight in (1.5, 3.0, 4.5)]
+    lower, same, higher = leaning.against(evidence.prior, candidates)
+    assert lower < 0.0
+    assert same == higher == 0.0
 
 
 def test_changed_code_begins_with_the_best_of_before() -> None:

@@ -55,8 +55,8 @@ def lean(prior: Prior, seen: Seen) -> Leaning:
     """Return the way to lean from the best trial, or from the last failure where there is none."""
     if seen.best:
         trial, signs = seen.best[0], signs_of(seen.best[0], seen)
-        # What holds of any trial, or of the metric, says nothing of this one.
-        signs = {sign: words for sign, words in signs.items() if sign not in ("any", "classes")}
+        # What holds of any trial says nothing of this one.
+        signs.pop("any", None)
     elif seen.failed:
         trial, signs = seen.failed[0], failure_signs(seen.failed[0])
     else:

@@ -37,6 +37,8 @@ LEARNT = 0.6
 """Change in weight for an equal change that paid, or did not."""
 COMBINED = 3
 """Moves that are made at once at most."""
+CALLED_FOR = 0.8
+"""Further log odds of a recipe against what was found in the run that it starts from."""
 _WHOLE = frozenset({"recipe", "switch", "go on"})
 """Kinds of moves that say something of a configuration as a whole."""
 _CAUSES = frozenset({"out_of_memory_host", "out_of_memory_gpu", "killed", "timed_out"})
@@ -349,8 +351,12 @@ def _dependent(prior: Prior, before: Configuration, after: Configuration) -> lis
 
 
 def _recipe_moves(prior: Prior, seen: Seen) -> Iterator[Move]:
-    """Known configurations: laid over the best trial, and over what is known of the rest."""
+    """Known configurations: laid over the best trial, and over what is known of the rest.
+
+    One that answers what was found in the best trial goes with other moves: it is a remedy.
+    """
     parent = seen.best[0] if seen.best else None
+    signs = {} if parent is None else signs_of(parent, seen)
     poor = POOR if parent is not None and _is_poor(parent, seen) else 0.0
     finding = "the results are far below what a sensible run shows, so " if poor else ""
     if prior.known != prior.start():
@@ -365,19 +371,22 @@ def _recipe_moves(prior: Prior, seen: Seen) -> Iterator[Move]:
         )
     bases = [prior.known] if parent is None else [parent.configuration, prior.known]
     for rank, recipe in enumerate(prior.recipes):
+        telling = next((signs[sign] for sign in recipe.signs if sign in signs), None)
+        called = 0.0 if telling is None else CALLED_FOR
         for base in bases:
             configuration = prior.from_concepts(recipe.values, base)
             yield Move(
                 configuration=configuration,
                 parent=parent,
                 text=f"{finding}take what is known to do well: {recipe.name} ({recipe.source})",
-                weight=0.4 - 0.2 * rank + (poor if base is prior.known else 0.0),
+                seen=telling or "",
+                weight=0.4 - 0.2 * rank + called + (poor if base is prior.known else 0.0),
                 reasons={
                     name: f"part of a known recipe: {recipe.name}"
                     for name in configuration
                     if name in prior.advice and prior.advice[name].concept in recipe.values
                 },
-                kind="recipe",
+                kind="recipe" if telling is None else "remedy",
             )
 
 

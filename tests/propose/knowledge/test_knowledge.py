@@ -243,6 +243,13 @@ def test_data_are_consistent() -> None:
         assert lineage(family)[0] == family
 
 
+def test_recipes_answer_findings_that_exist() -> None:
+    """Each recipe's signs are findings of a diagnosis; some family has one against overfitting."""
+    signs = {sign for family in FAMILIES for recipe in recipes(family) for sign in recipe.signs}
+    assert "overfitting" in signs
+    assert signs <= set(Finding.__args__)  # type: ignore[attr-defined]
+
+
 def test_rules_look_for_signs_that_exist() -> None:
     """Each rule's signs are findings, causes, or its own two words, and it does something."""
     known = {*Finding.__args__, *Cause.__args__, "any", "classes"}  # type: ignore[attr-defined]

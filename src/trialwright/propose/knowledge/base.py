@@ -80,6 +80,8 @@ class Recipe:
     name: str
     values: Mapping[str, Scalar]
     source: str
+    signs: tuple[str, ...] = ()
+    """Findings of a diagnosis that call for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,13 @@ def recipes(family: str | None) -> tuple[Recipe, ...]:
     """Return the recipes of a family and then of those it belongs to, best first."""
     found = [recipe for kind in lineage(family) for recipe in _families()[kind].get("recipes", [])]
     return tuple(
-        Recipe(name=r["name"], values=r["values"], source=_source(r["source"])) for r in found
+        Recipe(
+            name=r["name"],
+            values=r["values"],
+            source=_source(r["source"]),
+            signs=tuple(r.get("sign") or ()),
+        )
+        for r in found
     )
 
 
