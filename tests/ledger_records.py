@@ -6,10 +6,12 @@ import math
 
 from trialwright.records import (
     Admission,
+    Analysis,
     Closed,
     CodeVersion,
     Curve,
     Diagnosis,
+    Exchange,
     Hypothesis,
     Interval,
     Launch,
@@ -112,7 +114,7 @@ def _launch(trial: int, seed: int) -> Launch:
 
 
 RECORDS: tuple[Record, ...] = (
-    Opened(task=TASK, seed=7, version="0.1.0"),
+    Opened(task=TASK, seed=7, version="0.1.0", schema_version=1),
     CodeVersion(id="c1", commit="abc", dirty=True, files=("train.py",)),
     Machine(
         id="m1",
@@ -170,5 +172,34 @@ RECORDS: tuple[Record, ...] = (
     Request(what="replicate", trial=0, seeds=2),
     Request(what="stop", now=True),
     Closed(reason="stopped", sentence="Stopped by hand."),
-    Opened(task=TASK, seed=7, version="0.1.0", changes=("budget.trials: 10 became 30",)),
+    Opened(
+        schema_version=1,
+        task=TASK,
+        seed=7,
+        version="0.1.0",
+        changes=("budget.trials: 10 became 30",),
+    ),
 )
+
+SINCE_2: tuple[Record, ...] = (
+    Exchange(
+        by="gpt",
+        purpose="propose",
+        model="openai:gpt",
+        requests=2,
+        input_tokens=1500,
+        cached_tokens=900,
+        output_tokens=120,
+        usd=0.0125,
+        seconds=3.5,
+        repairs=("outside",),
+    ),
+    Request(
+        what="propose",
+        by="codex",
+        proposal=Proposal(configuration={"max_depth": 7}, by="codex", rationale="Deeper."),
+    ),
+    Request(what="note", by="ann", text="The data has duplicates.", trial=1),
+    Analysis(by="gpt", text="Trial 0 is best.", struck=("0.99",), trials=2),
+)
+"""Kinds of records that came with version 2 of the schema."""

@@ -12,13 +12,14 @@ from typing import get_args
 import pytest
 
 from tests.ledger_conformance import LedgerConformance
-from tests.ledger_records import RECORDS, TASK
+from tests.ledger_records import RECORDS, SINCE_2, TASK
 from trialwright.errors import LedgerError
 from trialwright.history import History
 from trialwright.ledger import APPLICATION, Ledger, SqliteLedger
 from trialwright.records import SCHEMA, Record
 
 FIXTURE = Path(__file__).parent / "fixtures" / "ledger_v1.db"
+FIXTURE_2 = FIXTURE.with_name("ledger_v2.db")
 
 
 class TestSqliteLedger(LedgerConformance):
@@ -69,8 +70,41 @@ def test_a_ledger_of_schema_version_1_opens(tmp_path: Path) -> None:
 
 def test_the_fixture_covers_every_kind_of_record() -> None:
     """A kind that is added without a fixture shows here."""
-    assert {type(record) for record in RECORDS} == set(get_args(Record))
-    assert int.from_bytes(FIXTURE.read_bytes()[60:64]) == 1, "SQLite keeps user_version there"
+    assert {type(record) for record in (*RECORDS, *SINCE_2)} == set(get_args(Record))
+    assert version_of(FIXTURE) == 1
+    assert version_of(FIXTURE_2) == SCHEMA == 2
+
+
+def version_of(path: Path) -> int:
+    """The user_version, where SQLite keeps it."""
+    return int.from_bytes(path.read_bytes()[60:64])
+
+
+def test_a_ledger_of_schema_version_2_opens(tmp_path: Path) -> None:
+    """With what came since: exchanges with models, analyses, offers and notes."""
+    path = tmp_path / "ledger.db"
+    shutil.copy(FIXTURE_2, path)
+    ledger = SqliteLedger(path, create=False)
+    entries = ledger.read()
+    ledger.close()
+    assert [entry.record for entry in entries] == [*RECORDS, *SINCE_2]
+    history = History(entries)
+    assert history.spent == (1620, 0.0125)
+    assert history.analysis is not None
+
+
+def test_an_old_ledger_says_so_once_it_is_written_to(tmp_path: Path) -> None:
+    """Reading leaves its version alone; what is appended an older version could not read."""
+    path = tmp_path / "ledger.db"
+    shutil.copy(FIXTURE, path)
+    ledger = SqliteLedger(path, create=False)
+    ledger.read()
+    ledger.close()
+    assert version_of(path) == 1
+    ledger = SqliteLedger(path, create=False)
+    ledger.append(SINCE_2, len(RECORDS))
+    ledger.close()
+    assert version_of(path) == SCHEMA
 
 
 def test_a_text_file_is_not_a_ledger(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,10 +17,12 @@ from trialwright.expression import Scalar
 from trialwright.ledger import SqliteLedger
 from trialwright.records import (
     Admission,
+    Analysis,
     Closed,
     CodeVersion,
     Diagnosis,
     Entry,
+    Exchange,
     Launch,
     Machine,
     Notice,
@@ -190,6 +192,10 @@ class History:
         """By number."""
         self.refusals: list[Refusal] = []
         self.notices: list[Notice] = []
+        self.analysis: Analysis | None = None
+        """The latest that a model wrote."""
+        self.exchanges: list[Exchange] = []
+        """Conversations with language models."""
         self.requests: list[tuple[int, Request]] = []
         """With the sequence of each."""
         self.answers: dict[int, Admission | Refusal] = {}
@@ -214,6 +220,8 @@ class History:
         self._valued_code = ""
         self._spreads: dict[int, tuple[str, float, int]] = {}
         self._spread_totals: dict[str, tuple[float, int]] = {}
+        self._tokens = 0
+        self._usd = 0.0
         self._first_at = 0.0
         self._last_at = 0.0
         self._counted_at = 0.0
@@ -271,6 +279,11 @@ class History:
     def pending(self) -> list[Trial]:
         """Return the trials that are queued or running, by number."""
         return [self.trials[number] for number in sorted(self._pending)]
+
+    @property
+    def spent(self) -> tuple[int, float]:
+        """Tokens and US dollars that language models took, as far as prices are known."""
+        return self._tokens, self._usd
 
     def interrupted(self) -> list[Run]:
         """Return the runs of ours that were launched, did not end, and were not taken up again."""
@@ -362,13 +375,20 @@ class History:
             case CodeVersion():
                 self.codes.pop(record.id, None)
                 self.codes[record.id] = record
+                self._adopt(record.id)
             case Machine():
                 self.machines[record.id] = record
             case Refusal():
                 self.refusals.append(record)
                 self._answer(record)
+            case Exchange():
+                self.exchanges.append(record)
+                self._tokens += record.input_tokens + record.output_tokens
+                self._usd += record.usd or 0.0
             case Notice():
                 self.notices.append(record)
+            case Analysis():
+                self.analysis = record
             case Request():
                 self._request(entry, record)
             case Admission():
@@ -468,6 +488,18 @@ class History:
                 code, squares, degrees = sums
                 total = self._spread_totals.get(code, (0.0, 0))
                 self._spread_totals[code] = (total[0] + sign * squares, total[1] + sign * degrees)
+
+    def _adopt(self, code: str) -> None:
+        """Count trials without a code version, which were imported, with the first that runs."""
+        if len(self.codes) > 1:
+            return
+        for trial in self.trials:
+            if not trial.admission.code:
+                trial.admission = replace(trial.admission, code=code)
+                self._keys.setdefault((code, self.space.key(trial.configuration)), trial.number)
+                self._count_spread(trial)
+        if self._valued:
+            self._valued_code = code
 
     def _judge(self, verdict: Verdict) -> None:
         self.trials[verdict.trial].verdict = verdict

@@ -88,6 +88,7 @@ class SqliteLedger:
         self.path = path
         self._clock = clock
         self._unsynced = False
+        self._version = SCHEMA
         if not create and not path.exists():
             raise LedgerError(f"{path} does not exist: has the study been run?")
         # One writer thread at a time is the study's promise; the runner's thread never writes.
@@ -127,6 +128,10 @@ class SqliteLedger:
                     f"{self.path} is at {found}, not {expected_sequence}: read it again"
                 )
             self._connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", rows)
+            if self._version < SCHEMA:
+                # From here on an older version would come across what it does not know.
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                self._version = SCHEMA
         self._unsynced = True
         return entries
 
@@ -192,7 +197,7 @@ class SqliteLedger:
                 " another folder for the study"
             )
         if application == APPLICATION:
-            self._check_version()
+            self._version = self._checked_version()
         # Order matters: the journal mode can't change within a transaction.
         self._connection.execute("PRAGMA journal_mode = WAL")
         # Commits are ordered, not forced to the disk: that is `sync`'s.
@@ -205,13 +210,14 @@ class SqliteLedger:
                 self._connection.execute(f"PRAGMA application_id = {APPLICATION}")
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
-    def _check_version(self) -> None:
+    def _checked_version(self) -> int:
         version = self._pragma("user_version")
         if version > SCHEMA:
             raise LedgerError(
                 f"{self.path} was written by a newer Trialwright (format {version};"
                 f" this one reads up to {SCHEMA}): upgrade Trialwright"
             )
+        return version
 
     def _pragma(self, name: str) -> int:
         value = self._connection.execute(f"PRAGMA {name}").fetchone()[0]

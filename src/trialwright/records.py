@@ -17,8 +17,11 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from trialwright.expression import Scalar
 from trialwright.task import Task
 
-SCHEMA = 1
-"""Version of these records: raised when an older reader could misread them."""
+SCHEMA = 2
+"""Version of these records: raised when an older reader could misread them, or not read them.
+
+2: exchanges with models, analyses, and requests that offer, tell and note.
+"""
 
 Category = Literal[
     "hyperparameter",
@@ -279,6 +282,8 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     sentence: str
     numbers: Mapping[str, float] = field(default_factory=dict)
+    by: str = ""
+    """The model that wrote the sentence; '': code did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +311,19 @@ class Notice:
     topic: str
     text: str
     trial: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What a model wrote about the study, its numbers held against the record."""
+
+    kind: Literal["analysis"] = "analysis"
+    by: str
+    text: str
+    struck: tuple[str, ...] = ()
+    """Numbers that the record did not bear out, taken out of the text."""
+    trials: int = 0
+    """That there were when it was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,12 +362,14 @@ Record = (
     | CodeVersion
     | Machine
     | Refusal
+    | Exchange
     | Admission
     | Launch
     | Observation
     | Diagnosis
     | Verdict
     | Notice
+    | Analysis
     | Request
     | Closed
 )

@@ -23,6 +23,7 @@ from trialwright.analysis.compare import judge
 from trialwright.analysis.curves import diagnose
 from trialwright.analysis.pruning import Pruner
 from trialwright.analysis.twins import Twins
+from trialwright.crew import Crew
 from trialwright.edits import edits
 from trialwright.ending import advice, blocked, hopeless, spent
 from trialwright.errors import StaleSequence
@@ -73,6 +74,8 @@ class Post:
     proposer: Proposer
     environ: Mapping[str, str]
     watch: Watch
+    crew: Crew
+    """The task's team; its models explain failures, and write the final analysis."""
     by: str = ""
     """Who runs what is launched and tells how it went; '': the runner itself."""
 
@@ -160,6 +163,7 @@ class Session:
         if self._admit_own(free):
             return
         sifted = ask(self._post.proposer, self._task, self.history, n=free, seed=self._seed)
+        self._note(*self._post.crew.told())
         for notice in sifted.notices:
             self._say(notice)
         self._note(*sifted.refusals, *sifted.admissions)
@@ -228,7 +232,10 @@ class Session:
                 handle.stop("cancelled")
 
     def close(self, closed: Closed) -> None:
-        """Write the session's last record."""
+        """Write the session's last records."""
+        if closed.reason in ("budget", "exhausted"):
+            analysis = self._post.crew.analyse(self.history)
+            self._note(*self._post.crew.told(), *([analysis] if analysis else []))
         self._note(closed)
         self._write()
         self._post.watch(self.history, None)
@@ -386,7 +393,25 @@ class Session:
         twin = self._twins.report(trial, observation, self.history)
         if twin is not None:
             self._say(twin)
+        if observation.outcome == "failed":
+            self._explain(observation)
         self._settle(trial)
+
+    def _explain(self, observation: Observation) -> None:
+        """Have a model read a failure that code can't tell; a repair goes the way of proposals."""
+        explained = self._post.crew.explain(self.history, observation)
+        self._note(*self._post.crew.told())
+        if explained is None:
+            return
+        self._note(explained.diagnosis)
+        number = observation.run.trial
+        if explained.remedy:
+            text = f"trial {number}: the task itself looks broken: {explained.remedy}"
+            self._note(Notice(level="warning", topic="task", text=text, trial=number))
+        budget = self._task.budget.trials
+        if explained.repair and (budget is None or len(self.history.trials) < budget):
+            sifted = sift([explained.repair], self.history, n=1, code=self.history.code)
+            self._note(*sifted.admissions, *sifted.refusals)
 
     def _settle(self, trial: Trial) -> None:
         """Judge a trial that has ended, and whatever hangs on its result."""

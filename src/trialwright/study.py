@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from trialwright.crew import Crew
+from trialwright.crew import problems as crew_problems
 from trialwright.errors import StaleSequence, StudyBusy, StudyError
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import check_command
@@ -22,7 +24,6 @@ from trialwright.execute.runner import Event, Runner
 from trialwright.history import LEDGER, History, read
 from trialwright.ledger import SqliteLedger
 from trialwright.propose.proposer import Proposer
-from trialwright.propose.team import Team, member
 from trialwright.records import Request
 from trialwright.session import Post, Session, Watch
 from trialwright.studyfile import dump
@@ -64,18 +65,22 @@ class Study:
         runner: Runner | None = None,
         proposer: Proposer | None = None,
         environ: Mapping[str, str] = os.environ,
+        replay: Path | None = None,
     ) -> None:
         self.task = task
         self.folder = Path(folder).absolute()
         self._runner = runner
-        self.proposer = proposer or _proposer(task)
-        """Whom the study asks for its next trial."""
         # A snapshot: os.environ decodes every variable at every look.
         self._environ = dict(environ)
+        self._crew = Crew(task, self.folder, self._environ, replay=replay)
+        self.proposer = proposer or self._crew.proposer
+        """Whom the study asks for its next trial."""
         self._session: Session | None = None
         self._history = read(folder) if (self.folder / LEDGER).exists() else History()
         self._stopping: tuple[bool, bool] = (False, False)
         problems = [*check_command(task, environ), *_start_faults(task)]
+        if proposer is None and replay is None:
+            problems += crew_problems(task, environ)
         if problems:
             raise StudyError("\n".join(problems))
 
@@ -160,6 +165,7 @@ class Study:
                 proposer=self.proposer,
                 environ=self._environ,
                 watch=watch or _ignore,
+                crew=self._crew,
                 by=by,
             )
             session = Session(post, History(ledger.read()))
@@ -247,11 +253,6 @@ def _alive(process: str) -> bool:
         return psutil.Process(int(process)).status() != psutil.STATUS_ZOMBIE
     except (ValueError, psutil.NoSuchProcess):
         return False
-
-
-def _proposer(task: Task) -> Proposer:
-    members = [member(name, task) for name in task.team]
-    return members[0] if len(members) == 1 else Team(members)
 
 
 def _start_faults(task: Task) -> list[str]:

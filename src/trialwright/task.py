@@ -23,6 +23,9 @@ Reduce = Literal["last", "best", "mean_last"]
 Member = Literal["expert", "random", "tpe", "gp", "cmaes"]
 """Proposers that a team may name."""
 
+Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
+"""How hard a model that can think is to think."""
+
 RESERVED = ("config", "args", "seed", "trial", "folder")
 """Placeholders in a command that are no parameters."""
 
@@ -83,6 +86,35 @@ class Objective:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A language model in the team: a provider's (`model`), or behind a program (`cli`).
+
+    Keys come from the environment alone.
+    """
+
+    name: str
+    """What stands in `Proposal.by`."""
+    model: str = ""
+    """`provider:name`, such as `anthropic:claude-sonnet-4-5`."""
+    cli: tuple[str, ...] = ()
+    """A program that reads a prompt from its standard input and prints JSON."""
+    base_url: str | None = None
+    """Of an endpoint that speaks the provider's language: vLLM, Ollama, LM Studio."""
+    key: str | None = None
+    """The variable that holds the key; None: the provider's usual one, or none with `base_url`."""
+    temperature: float | None = None
+    effort: Effort | None = None
+    role: str = ""
+    """Words on how this member is to behave, put into its instructions."""
+    price: tuple[float, float] | None = None
+    """US dollars per million tokens, read and written, where the model is in no list of prices."""
+    timeout_s: float = 120.0
+    """Seconds that one answer may take."""
+    output_tokens: int = 4000
+    """The most that one answer may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one run may use. None is no limit. A breach is a failure with a cause."""
 
@@ -105,6 +137,10 @@ class Budget:
     trials: int | None = None
     runs: int | None = None
     time_s: float | None = None
+    usd: float | None = None
+    """US dollars for language models; without them the study goes on."""
+    tokens: int | None = None
+    """Tokens for language models, read and written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,12 +269,17 @@ class Task:
     keep: Keep = field(default_factory=Keep)
     code: tuple[str, ...] = ()
     """Glob patterns of the files whose change opens a new code version; () finds them."""
-    team: tuple[Member, ...] = ("expert",)
+    team: tuple[Member | Agent, ...] = ("expert",)
     runner: RunnerPlan = field(default_factory=RunnerPlan)
     model: str | None = None
     """Kind of model, for the expert's knowledge base (`xgboost`, `gcn`, ...); None: guessed."""
     confidence: float = 0.95
     """Probability that a gain is real from which on a trial is kept."""
+
+    @property
+    def member_names(self) -> tuple[str, ...]:
+        """The names of the team's members, as they stand in `Proposal.by`."""
+        return tuple(one.name if isinstance(one, Agent) else one for one in self.team)
 
 
 TASK = TypeAdapter(Task)

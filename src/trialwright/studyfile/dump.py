@@ -13,9 +13,11 @@ from trialwright.space import Choice, Float, Int, Ordinal, Parameter
 from trialwright.studyfile.fields import octets, seconds
 from trialwright.studyfile.tree import Place, Tree, Unreadable, read
 from trialwright.task import (
+    Agent,
     Delivery,
     Keep,
     Limits,
+    Member,
     MetricRoute,
     Objective,
     RunnerPlan,
@@ -91,6 +93,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     yield "limits", _limits(task.limits)
     yield "budget", _given({
         "trials": budget.trials, "runs": budget.runs, "time": _duration(budget.time_s),
+        "usd": budget.usd, "tokens": budget.tokens,
     })  # fmt: skip
     yield "seeds", _given({"screen": _unless(1, seeds.screen), "study": _unless(0, seeds.study)})
     yield "prune", None if prune is None else _given({
@@ -101,13 +104,28 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
         "files": task.keep.files, "trials": _unless(Keep().trials, task.keep.trials),
     })  # fmt: skip
     yield "code", task.code
-    yield "team", task.team
+    yield "team", [_member(member) for member in task.team]
     if runner != RunnerPlan():
         yield "runner", _given({
             "kind": runner.kind, "workers": runner.workers or "auto", "cpus": runner.cpus,
             "gpus": runner.gpus,
         })  # fmt: skip
     yield "confidence", _unless(0.95, task.confidence)
+
+
+def _member(member: Member | Agent) -> Plain:
+    if not isinstance(member, Agent):
+        return member
+    plain = Agent(name=member.name, model=member.model)
+    if member == plain and member.name == member.model:
+        return member.model
+    return _given({
+        "name": member.name, "model": member.model or None, "cli": member.cli or None,
+        "base_url": member.base_url, "key": member.key, "temperature": member.temperature,
+        "effort": member.effort, "role": member.role or None, "price": member.price,
+        "timeout": _duration(None if member.timeout_s == plain.timeout_s else member.timeout_s),
+        "output_tokens": _unless(plain.output_tokens, member.output_tokens),
+    })  # fmt: skip
 
 
 def _unless(usual: Scalar, value: Scalar) -> Scalar:

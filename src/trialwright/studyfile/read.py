@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import cast, get_args
 
 from trialwright.errors import StudyFileError
 from trialwright.studyfile.command import outside, read_base, read_command
 from trialwright.studyfile.fields import Fields, Problems, choose
 from trialwright.studyfile.space import read_grid, read_space, read_start
+from trialwright.studyfile.team import read_team
 from trialwright.studyfile.tree import LARGEST_FILE, Place, Tree, Unreadable, read
 from trialwright.task import (
     Budget,
@@ -18,7 +18,6 @@ from trialwright.task import (
     Environment,
     Keep,
     Limits,
-    Member,
     MetricRoute,
     Objective,
     Prune,
@@ -42,7 +41,6 @@ LATER = ("tree", "block", "instructions", "frozen", "held_out", "objectives", "f
 FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 """A study's name: safe as the name of a folder."""
 
-_MEMBERS: tuple[str, ...] = get_args(Member)
 _GOAL = re.compile(r"(maximize|minimize)\s+(\S(?:.*\S)?)")
 _REDUCE = re.compile(r"mean_last_([1-9]\d{0,5})")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -144,7 +142,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "prune": _prune(fields, problems),
         "keep": _keep(_section(fields, "keep", problems)),
         "runner": _runner(_section(fields, "runner", problems)),
-        "team": _team(fields),
+        "team": read_team(fields, problems),
         "code": _globs(fields, "code"),
         "workdir": fields.word("workdir", ("task", "run")) or "task",
         "description": fields.text("description") or "",
@@ -163,7 +161,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
 _KNOWN = {
     "metrics": ("regex", "file", "tensorboard", "rename"),
     "limits": ("run", "memory", "stall", "grace", "log"),
-    "budget": ("trials", "runs", "time"),
+    "budget": ("trials", "runs", "time", "usd", "tokens"),
     "seeds": ("screen", "study"),
     "prune": ("rule", "first", "factor", "warmup", "last"),
     "keep": ("files", "trials"),
@@ -171,7 +169,6 @@ _KNOWN = {
     "environment": ("pass", "set"),
 }
 _LATER = {
-    "budget": ("usd", "tokens"),
     "seeds": ("confirm", "max", "objective"),
     "runner": ("address",),
 }
@@ -345,6 +342,8 @@ def _budget(fields: Fields, problems: Problems) -> Budget:
         trials=section.whole("trials", least=1),
         runs=section.whole("runs", least=1),
         time_s=section.duration("time"),
+        usd=section.number("usd", above=0),
+        tokens=section.whole("tokens", least=1),
     )
 
 
@@ -395,27 +394,6 @@ def _runner(fields: Fields) -> RunnerPlan:
         cpus=fields.number("cpus", above=0) or 1.0,
         gpus=gpus,
     )
-
-
-def _team(fields: Fields) -> tuple[Member, ...]:
-    tree = fields.tree("team")
-    if tree is None:
-        return ("expert",)
-    members = fields.texts("team")
-    places = tree.value if isinstance(tree.value, tuple) else (tree,) * len(members)
-    for place, member in zip(places, members, strict=False):
-        if ":" in member:
-            fields.fault(
-                place, f"team: {member}: models as proposers are not in this version;"
-                f" {choose(member, _MEMBERS)}",
-            )  # fmt: skip
-        elif member not in _MEMBERS:
-            fields.fault(place, f"team: {member!r} is unknown; {choose(member, _MEMBERS)}")
-        elif members.count(member) > 1:
-            fields.fault(place, f"team: {member} stands twice: keep one")
-    if isinstance(tree.value, tuple) and not tree.value:
-        fields.fault(tree, f"team is empty; {choose('', _MEMBERS)}")
-    return cast("tuple[Member, ...]", members)
 
 
 def _globs(fields: Fields, key: str) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Asking language models: conversations with a checked answer, and what they cost."""

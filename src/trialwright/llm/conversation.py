@@ -1,0 +1,238 @@
+"""A conversation with a provider's model, by pydantic-ai, on a thread and loop of its own.
+
+pydantic-ai and the provider's library load when the first question is asked, not before.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from trialwright.errors import ProposerError
+from trialwright.llm import providers
+from trialwright.llm.program import consult
+from trialwright.llm.question import Allowance, Answer, Question, Repair, Reply
+from trialwright.llm.tape import Player, Recorder, Tape, Turn
+from trialwright.records import Exchange
+from trialwright.task import Agent
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.models import Model
+
+LONGEST_DETAIL = 500
+"""Characters of a provider's complaint that are kept."""
+
+PATIENCE = 4
+"""Answers' worth of time that a whole conversation may take."""
+
+NO_CALLS = "No calls are left: give your answer now."
+
+
+class Line:
+    """A member's line to its model. The model is made at the first question, and kept.
+
+    With a `Recorder` every answer is written down; with a `Player` nothing else is asked.
+    """
+
+    def __init__(self, agent: Agent, environ: Mapping[str, str], tape: Tape | None = None) -> None:
+        self.agent = agent
+        self._environ = environ
+        self._tape = tape
+        self._making = threading.Lock()
+        self._model: Model | None = None
+        self._turn = Turn(agent.name, "propose", 0)
+        # A provider's connections belong to the loop that they were opened in.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=agent.name)
+
+    def ask(self, question: Question[Answer]) -> Reply[Answer]:
+        """Hold one conversation. Whatever goes wrong in it is in the reply, not an exception."""
+        began = time.monotonic()
+        if self.agent.cli:
+            return consult(self.agent, question, environ=self._environ, tape=self._tape)
+        talk = _Talk(self.agent, question)
+        self._turn = Turn(self.agent.name, question.purpose, question.turn)
+        try:
+            answer = self._thread.submit(talk.hold, self._ready()).result()
+            detail = ""
+        except TimeoutError:
+            answer, detail = None, f"no usable answer in {talk.patience_s:g} s"
+        except Exception as error:  # noqa: BLE001  # a provider's library may raise anything
+            answer, detail = None, _words(error)
+        return Reply(answer, talk.exchange(time.monotonic() - began, detail))
+
+    def _ready(self) -> Model:
+        with self._making:
+            if self._model is None:
+                self._model = self._made()
+            return self._model
+
+    def _made(self) -> Model:
+        if isinstance(self._tape, Player):
+            return _played(self.agent, self._tape, lambda: self._turn)
+        model = providers.make(self.agent, self._environ)
+        return model if self._tape is None else _recorded(model, self._tape, lambda: self._turn)
+
+
+class _Talk:
+    """One conversation while it lasts."""
+
+    def __init__(self, agent: Agent, question: Question[Any]) -> None:
+        from pydantic_ai.usage import RunUsage
+
+        self._agent = agent
+        self._question = question
+        self._usage = RunUsage()
+        self._causes: list[str] = []
+        self._calls = 0
+        self._messages: list[ModelMessage] = []
+
+    def hold(self, model: Model) -> Any:
+        from pydantic_ai import Agent as Partner
+        from pydantic_ai import ModelRetry, UsageLimits, capture_run_messages
+
+        question = self._question
+        partner = Partner(
+            _capped(model, self._pay),
+            output_type=question.answer,
+            instructions=question.instructions,
+            tools=[self._counted(tool) for tool in question.tools],
+            retries={"tools": 2, "output": question.repairs},
+        )
+
+        @partner.output_validator
+        def checked(answer: Any) -> Any:
+            try:
+                question.check(answer)
+            except Repair as repair:
+                self._causes.append(repair.cause)
+                raise ModelRetry(str(repair)) from None
+            return answer
+
+        # One for the answer, one per repair, one per call of a tool. Caps are looked at before a
+        # request: a limit of pydantic-ai's throws away an answer that is paid for.
+        limits = UsageLimits(request_limit=1 + question.repairs + question.calls)
+        with capture_run_messages() as messages:
+            self._messages = messages
+            return partner.run_sync(
+                question.prompt,
+                model_settings=providers.settings(self._agent),
+                usage_limits=limits,
+                usage=self._usage,
+                timeout=self.patience_s,
+            ).output
+
+    @property
+    def patience_s(self) -> float:
+        return PATIENCE * self._agent.timeout_s
+
+    def _pay(self) -> None:
+        """Look at the caps before a request.
+
+        Raises:
+            ProposerError: one is reached.
+        """
+        usage = self._usage
+        cost = Allowance(tokens=usage.total_tokens, usd=self._dollars())
+        if self._question.allowance.less(cost).spent:
+            raise ProposerError("the study's cap for language models is reached")
+
+    def _dollars(self) -> Decimal | None:
+        usage = self._usage
+        return providers.price(
+            self._agent,
+            usage.input_tokens or 0,
+            usage.output_tokens or 0,
+            cached=usage.cache_read_tokens or 0,
+        )
+
+    def exchange(self, seconds: float, detail: str) -> Exchange:
+        usage, agent, dollars = self._usage, self._agent, self._dollars()
+        return Exchange(
+            by=agent.name,
+            purpose=self._question.purpose,
+            model=agent.model,
+            requests=usage.requests,
+            input_tokens=usage.input_tokens or 0,
+            cached_tokens=usage.cache_read_tokens or 0,
+            output_tokens=usage.output_tokens or 0,
+            usd=None if dollars is None else float(dollars),
+            seconds=round(seconds, 3),
+            repairs=(*self._causes, *["format"] * self._malformed()),
+            outcome="failed" if detail else "answered",
+            detail=detail,
+        )
+
+    def _malformed(self) -> int:
+        """How often the model was told that its answer, or a call, is not of the stated form."""
+        from pydantic_ai.messages import RetryPromptPart
+
+        told = sum(
+            isinstance(part, RetryPromptPart)
+            for message in self._messages
+            for part in getattr(message, "parts", ())
+        )
+        return max(told - len(self._causes), 0)
+
+    def _counted(self, tool: Callable[..., str]) -> Callable[..., str]:
+        @functools.wraps(tool)
+        def counted(*args: Any, **named: Any) -> str:
+            self._calls += 1
+            return NO_CALLS if self._calls > self._question.calls else tool(*args, **named)
+
+        return counted
+
+
+def _capped(model: Model, pay: Callable[[], None]) -> Model:
+    from pydantic_ai.models.wrapper import WrapperModel
+
+    class Capped(WrapperModel):
+        """Asks whether there is anything left, before each request."""
+
+        async def request(self, *args: Any, **named: Any) -> ModelResponse:
+            pay()
+            return await super().request(*args, **named)
+
+    return Capped(model)
+
+
+def _recorded(model: Model, tape: Recorder, turn: Callable[[], Turn]) -> Model:
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+    from pydantic_ai.models.wrapper import WrapperModel
+
+    class Recorded(WrapperModel):
+        """Writes down what the model answers."""
+
+        async def request(self, *args: Any, **named: Any) -> ModelResponse:
+            response = await super().request(*args, **named)
+            tape.keep(turn(), ModelMessagesTypeAdapter.dump_python([response], mode="json")[0])
+            return response
+
+    return Recorded(model)
+
+
+def _played(agent: Agent, tape: Player, turn: Callable[[], Turn]) -> Model:
+    from pydantic_ai.messages import ModelMessagesTypeAdapter
+    from pydantic_ai.models.function import AgentInfo, FunctionModel
+
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:  # noqa: ARG001
+        [response] = ModelMessagesTypeAdapter.validate_python([tape.next(turn())])
+        return response  # type: ignore[return-value]
+
+    return FunctionModel(answer, model_name=agent.model)
+
+
+def _words(error: BaseException) -> str:
+    """An error in a line: what a user should know of it."""
+    if isinstance(error, ProposerError):
+        return str(error)[:LONGEST_DETAIL]
+    cause = error.__cause__
+    text = f"{type(error).__name__}: {error}"
+    if cause is not None and str(cause) not in text:
+        text += f" ({type(cause).__name__}: {cause})"
+    return " ".join(text.split())[:LONGEST_DETAIL]

@@ -1,0 +1,250 @@
+"""The Creator: a language model that proposes, with reasons and predictions that can fail.
+
+It keeps no state. What it reads is made anew from the history at each turn (`briefing`); what it
+answers is typed, checked, and may be repaired a bounded number of times. What it still can't get
+right is left to the rest of the team.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from trialwright.errors import ProposerError
+from trialwright.expression import Scalar
+from trialwright.history import History
+from trialwright.llm.conversation import Line
+from trialwright.llm.question import Allowance, Purpose, Question, Repair
+from trialwright.propose import briefing
+from trialwright.propose.lookup import Lookup
+from trialwright.records import Category, Exchange, Hypothesis, Interval, Proposal, RunKey
+from trialwright.task import Task
+
+REPAIRS = 2
+"""Times per turn that the model may put its answer right."""
+
+FAULTS_SHOWN = 6
+"""Faults that one repair names."""
+
+Log = Callable[[RunKey], str]
+"""The end of a run's log; '' if it is gone."""
+
+Told = Callable[[Exchange], None]
+"""Takes the record of a conversation, so that it reaches the ledger."""
+
+
+class Change(BaseModel):
+    """One parameter's new value."""
+
+    model_config = ConfigDict(extra="ignore")
+    name: str
+    value: bool | int | float | str | None
+    why: Annotated[str, Field(description="one short sentence")] = ""
+
+
+class Suggestion(BaseModel):
+    """One experiment."""
+
+    model_config = ConfigDict(extra="ignore")
+    parent: Annotated[int | None, Field(description="trial whose values hold otherwise")] = None
+    changes: list[Change]
+    rationale: Annotated[str, Field(description="what the results say, and so what to try")] = ""
+    claim: Annotated[str, Field(description="what you expect and why, in one sentence")] = ""
+    expects: Literal["better", "worse", "no_worse", "same"] = "better"
+    against: Annotated[int | None, Field(description="trial to compare with; null: the best")] = (
+        None
+    )
+    low: Annotated[float | None, Field(description="90 % interval of the metric")] = None
+    high: float | None = None
+    category: Category = "hyperparameter"
+
+
+class Suggestions(BaseModel):
+    """The answer of one turn, best first."""
+
+    proposals: list[Suggestion]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a Creator needs besides the task and the history."""
+
+    told: Told
+    log: Log
+
+
+class Creator:
+    """A member of the team that asks a model.
+
+    Raises, when called:
+        ProposerError: the cap is reached, or the model gave no usable answer.
+    """
+
+    def __init__(self, line: Line, surroundings: Surroundings) -> None:
+        self._line = line
+        self._around = surroundings
+
+    @property
+    def name(self) -> str:
+        """What stands in `Proposal.by`."""
+        return self._line.agent.name
+
+    def __call__(
+        self, task: Task, history: History, n: int, rng: np.random.Generator
+    ) -> list[Proposal]:
+        """Return up to `n` legal proposals that repeat nothing."""
+        allowance = left(task, history)
+        if allowance.spent:
+            raise ProposerError("the study's cap for language models is reached")
+        reading = Reading(task, history, self.name)
+        lookup = Lookup(task, history, self._around.log, rng)
+        reply = self._line.ask(
+            Question(
+                purpose="propose",
+                instructions=briefing.instructions(task, self._line.agent),
+                prompt=briefing.state(task, history, n, rng),
+                answer=Suggestions,
+                check=lambda answer: reading.check(answer, n),
+                tools=lookup.tools,
+                repairs=REPAIRS,
+                turn=turns(history, self.name, "propose"),
+                allowance=allowance,
+            )
+        )
+        self._around.told(reply.exchange)
+        if reading.usable:
+            # All of the batch, or what came right of it.
+            return reading.usable
+        raise ProposerError(reply.exchange.detail)
+
+
+def left(task: Task, history: History) -> Allowance:
+    """Return what the study may still spend on models."""
+    tokens, usd = history.spent
+    budget = task.budget
+    return Allowance(
+        tokens=None if budget.tokens is None else budget.tokens - tokens,
+        usd=None if budget.usd is None else Decimal(str(budget.usd)) - Decimal(str(usd)),
+    )
+
+
+def turns(history: History, name: str, purpose: Purpose) -> int:
+    """Return how many conversations a member has had for a purpose."""
+    return sum(one.by == name and one.purpose == purpose for one in history.exchanges)
+
+
+class Reading:
+    """Turns what a model answered into proposals, or into what is wrong with it."""
+
+    def __init__(self, task: Task, history: History, by: str) -> None:
+        self._task = task
+        self._history = history
+        self._by = by
+        self.usable: list[Proposal] = []
+        """Of the last answer, whatever could be used."""
+
+    def check(self, answer: Suggestions, n: int) -> None:
+        """Accept an answer if all of its first `n` proposals can be used.
+
+        Raises:
+            Repair: with every fault, in words that say what was allowed.
+        """
+        faults: list[str] = []
+        causes: list[str] = []
+        usable: dict[str, Proposal] = {}
+        for index, suggestion in enumerate(answer.proposals[:n]):
+            try:
+                proposal = self._proposal(suggestion)
+                key = self._history.space.key(proposal.configuration)
+                if key in usable:
+                    raise Repair("it stands twice in your answer", cause="repeat")
+                usable[key] = proposal
+            except Repair as repair:
+                faults.append(f"proposal {index + 1}: {repair}")
+                causes.append(repair.cause)
+        self.usable = list(usable.values())
+        if not answer.proposals:
+            raise Repair("the list of proposals is empty: give at least one", cause="empty")
+        if faults:
+            raise Repair("; ".join(faults[:FAULTS_SHOWN]), cause=causes[0])
+
+    def child(self, suggestion: Suggestion) -> Proposal:
+        """Return one suggestion as a proposal.
+
+        Raises:
+            Repair: it can't be used.
+        """
+        return self._proposal(suggestion)
+
+    def _proposal(self, suggestion: Suggestion) -> Proposal:
+        history, space = self._history, self._history.space
+        for what in ("parent", "against"):
+            number = getattr(suggestion, what)
+            if number is not None and not 0 <= number < len(history.trials):
+                there = f"0 to {len(history.trials) - 1}" if history.trials else "none yet"
+                raise Repair(f"{what} {number} is no trial; there are {there}", cause="parent")
+        configuration = self._configuration(suggestion)
+        faults = space.check(configuration)
+        if faults:
+            raise Repair("; ".join(faults), cause="outside")
+        configuration = space.canonical(configuration)
+        repeated = history.seen(configuration, code=history.code)
+        if repeated is not None:
+            raise Repair(
+                f"it repeats trial {repeated}, whatever its words: change a value", cause="repeat"
+            )
+        return Proposal(
+            configuration=configuration,
+            by=self._by,
+            rationale=suggestion.rationale,
+            reasons={change.name: change.why for change in suggestion.changes if change.why},
+            hypothesis=self._hypothesis(suggestion),
+            predicted=_interval(suggestion),
+            parent=suggestion.parent,
+            category=suggestion.category,
+        )
+
+    def _configuration(self, suggestion: Suggestion) -> dict[str, Scalar]:
+        space = self._history.space
+        changes = {change.name: change.value for change in suggestion.changes}
+        if suggestion.parent is None:
+            return {**space.complete({k: v for k, v in changes.items() if k in space}), **changes}
+        values = {**self._history.trials[suggestion.parent].configuration, **changes}
+        # A change may switch parameters on that the parent did not have, or off.
+        known = {name: value for name, value in values.items() if name in space}
+        unknown = {name: value for name, value in changes.items() if name not in space}
+        return {**_fitted(space.complete(known), space.active(known), changes), **unknown}
+
+    def _hypothesis(self, suggestion: Suggestion) -> Hypothesis | None:
+        if not suggestion.claim:
+            return None
+        best = self._history.best()
+        against = suggestion.against
+        if against is None and best is not None:
+            against = best.number
+        if against is None:
+            return None
+        changed = suggestion.changes[0].name if len(suggestion.changes) == 1 else None
+        return Hypothesis(
+            claim=suggestion.claim, expects=suggestion.expects, against=against, parameter=changed
+        )
+
+
+def _fitted(
+    completed: Mapping[str, Scalar], active: tuple[str, ...], changes: Mapping[str, Scalar]
+) -> dict[str, Scalar]:
+    """Drop what a change has switched off, unless it was asked for itself."""
+    return {k: v for k, v in completed.items() if k in active or k in changes}
+
+
+def _interval(suggestion: Suggestion) -> Interval | None:
+    low, high = suggestion.low, suggestion.high
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return Interval(low=min(low, high), high=max(low, high))

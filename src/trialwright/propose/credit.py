@@ -1,0 +1,351 @@
+"""What the members of a team deserve: shares of the next trials, by prior and measured credit.
+
+Pure, and read off the history each time. Of a member it knows its name, and whether it is a model.
+
+Prior: judgement leads in the first ten trials, a capable model before the expert; what learns from
+the results alone leads as data grow. Credit: how far a member's trials improved on the best at
+their time, per turn, in units of the spread of all results, old trials counting less. Trust: a turn
+counts against its member if it was lost (a refusal, a failed conversation), if the trial failed, or
+if its result lies below what the member promised itself, or below the least that expert and
+surrogates expected of a trial of their own at the time. So low promises gain nothing, high ones
+that fail cost, and who keeps failing is out within a few trials.
+
+A turn costs one trial. Only where the budget is in time and not in trials, it costs time: that of
+the runs, and that of the conversations with a model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trialwright.history import History, Trial
+from trialwright.task import Agent, Task
+
+EARLY, LATE = 10, 100
+"""Trials up to which the first prior weight holds, and from which on the second does."""
+
+PRIOR: Mapping[str, tuple[float, float]] = {
+    "expert": (6.0, 2.0),
+    "gp": (2.0, 4.0),
+    "tpe": (1.0, 3.0),
+    "cmaes": (0.5, 3.0),
+    "random": (0.5, 0.5),
+}
+"""Weights at `EARLY` and at `LATE` trials. Others have `UNKNOWN`."""
+MODEL = (8.0, 2.0)
+"""Of language models, all of them together."""
+UNKNOWN = (1.0, 1.0)
+
+JUDGES = frozenset({"expert", "gp", "tpe", "cmaes"})
+"""Members whose expectations others are held to: they weigh results, and want nothing."""
+
+FLOOR = 0.05
+"""The least share of a member: enough to notice that it has become the best."""
+
+MEMORY = 0.95
+"""What a trial counts relative to the next one: about the last 20 trials decide."""
+
+WINDOW = 100
+"""Trials that are looked at; older ones would count less than a hundredth."""
+
+PATIENCE = 4.0
+"""Trials' worth of average credit that a member is lent."""
+
+FAITH = 1.0
+"""Faultless turns that a member is lent."""
+
+SEVERITY = 2.0
+"""Power of the faultless part of a member's turns in its trust."""
+
+FEW = 1.0
+"""Results of others at which half of a fault counts: with fewer there is little to go by."""
+
+FAILED = 0.5
+"""Fault of a trial that failed: it brought no result, and may have taught something."""
+
+COSTS = (0.25, 4.0)
+"""The least and the most that a turn can cost, in average ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a member stands: its share of the next trials, and why."""
+
+    name: str
+    share: float
+    """In [0, 1]; the shares of a team sum to 1."""
+    prior: float
+    """What its share would be without any result."""
+    credit: float
+    """Improvement per turn in units of the results' spread, lent credit included; at least 0."""
+    trust: float
+    """In [0, 1]; 1 if nothing speaks against the member."""
+    trials: int
+    """Finished ones, among the last `WINDOW`."""
+    sentence: str
+
+
+def shares(task: Task, history: History) -> dict[str, float]:
+    """Return the share of the next trials per member of the task's team; they sum to 1."""
+    return {standing.name: standing.share for standing in of_team(task, history)}
+
+
+def of_team(task: Task, history: History) -> list[Standing]:
+    """Return where each member of the task's team stands."""
+    models = [one.name for one in task.team if isinstance(one, Agent)]
+    return standings(task.member_names, history, models=models)
+
+
+def standings(
+    names: Sequence[str], history: History, *, models: Collection[str] = ()
+) -> list[Standing]:
+    """Return where each of `names` stands, in that order; `names` is not empty.
+
+    `models`: those that are language models.
+    """
+    prior = _priors(names, models, count=len(history.trials))
+    records = _records(names, history)
+    credit = _credit(records, _costs(names, history))
+    trust = {name: _trust(records[name]) for name in names}
+    average = math.fsum(credit.values()) / len(credit)
+    # Where nobody has improved anything, all are alike, and prior and trust alone speak.
+    factor = {name: trust[name] * (credit[name] + 0.02) / (average + 0.02) for name in names}
+    pulled = _normalised({name: prior[name] * factor[name] for name in names})
+    floor = min(FLOOR, 0.5 / len(names))
+    return [
+        Standing(
+            name=name,
+            share=floor + (1 - floor * len(names)) * pulled[name],
+            prior=prior[name],
+            credit=credit[name] * trust[name],
+            trust=trust[name],
+            trials=records[name].trials,
+            sentence=_sentence(name, prior[name], credit, record=records[name]),
+        )
+        for name in names
+    ]
+
+
+def in_line(names: Sequence[str]) -> list[str]:
+    """Return `names` in the order in which they share out turns: a study's first is the first's.
+
+    Judgement that needs no results comes first, the expert before a model: its sensible default is
+    what the others can be measured against.
+    """
+    return sorted(names, key=lambda name: -PRIOR.get(name, UNKNOWN)[0])
+
+
+@dataclass(slots=True)
+class _Record:
+    """What a member's recent turns brought, later ones counting more."""
+
+    trials: int = 0
+    lost: int = 0
+    weight: float = 0.0
+    """Of its turns."""
+    gain: float = 0.0
+    fault: float = 0.0
+
+    def turn(self, weight: float, *, gain: float = 0.0, fault: float = 0.0) -> None:
+        """Book a turn; `gain` and `fault` are in [0, 1]."""
+        self.weight += weight
+        self.gain += weight * gain
+        self.fault += weight * fault
+
+
+def _priors(names: Sequence[str], models: Collection[str], *, count: int) -> dict[str, float]:
+    """Shares without any result, at `count` trials; geometric between `EARLY` and `LATE`."""
+    way = min(math.log(max(count, EARLY) / EARLY) / math.log(LATE / EARLY), 1.0)
+    several = sum(name in models for name in names)
+    weights = {}
+    for name in names:
+        early, late = MODEL if name in models else PRIOR.get(name, UNKNOWN)
+        weight = float(early * (late / early) ** way)
+        weights[name] = weight / several if name in models else weight
+    return _normalised(weights)
+
+
+def _records(names: Sequence[str], history: History) -> dict[str, _Record]:
+    records = {name: _Record() for name in names}
+    recent = history.trials[-WINDOW:]
+    values, sign = _values(history), _sign(history)
+    gains, faults = _gains(values, recent), _faults(values, recent, sign)
+    for age, trial in enumerate(reversed(recent)):
+        record = records.get(trial.proposal.by)
+        if record is None:
+            continue
+        if trial.number in gains:
+            record.trials += 1
+            record.turn(MEMORY**age, gain=gains[trial.number], fault=faults.get(trial.number, 0.0))
+        elif trial.state == "failed":
+            record.trials += 1
+            record.turn(MEMORY**age, fault=FAILED)
+        elif trial.state == "pruned":
+            record.trials += 1
+            record.turn(MEMORY**age)
+    for age, name in enumerate(_lost(history)):
+        if name in records:
+            records[name].lost += 1
+            records[name].turn(MEMORY**age, fault=1.0)
+    return records
+
+
+def _lost(history: History) -> list[str]:
+    """Whose turns were lost, latest first: refused proposals, and failed conversations."""
+    refused = [r.proposal.by for r in history.refusals[-WINDOW:] if r.request is None]
+    failed = [
+        exchange.by
+        for exchange in history.exchanges[-WINDOW:]
+        if exchange.purpose == "propose" and exchange.outcome == "failed"
+    ]
+    return [*reversed(refused), *reversed(failed)]
+
+
+def _credit(records: Mapping[str, _Record], costs: Mapping[str, float]) -> dict[str, float]:
+    """Gain per cost, each member lent `PATIENCE` turns at the team's average."""
+    weight = math.fsum(record.weight for record in records.values())
+    average = math.fsum(record.gain for record in records.values()) / weight if weight else 0.0
+    return {
+        name: (record.gain + PATIENCE * average) / (record.weight + PATIENCE) / costs[name]
+        for name, record in records.items()
+    }
+
+
+def _trust(record: _Record) -> float:
+    return float((1 - min(record.fault / (record.weight + FAITH), 1.0)) ** SEVERITY)
+
+
+def _costs(names: Sequence[str], history: History) -> dict[str, float]:
+    """What a turn of each costs, in average ones."""
+    even = dict.fromkeys(names, 1.0)
+    budget = history.task.budget if history.opened else None
+    if budget is None or budget.trials is not None or budget.time_s is None:
+        return even
+    seconds, turns = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0)
+    for trial in history.trials[-WINDOW:]:
+        if trial.proposal.by in seconds:
+            ended = [run.observation.seconds for run in trial.runs if run.observation]
+            seconds[trial.proposal.by] += math.fsum(ended)
+            turns[trial.proposal.by] += 1
+    for exchange in history.exchanges[-WINDOW:]:
+        if exchange.by in seconds and exchange.purpose == "propose":
+            seconds[exchange.by] += exchange.seconds
+    per_turn = {name: seconds[name] / turns[name] for name in names if turns[name]}
+    whole = math.fsum(seconds.values()) / max(sum(turns.values()), 1)
+    if not whole:
+        return even
+    low, high = COSTS
+    return even | {name: min(max(cost / whole, low), high) for name, cost in per_turn.items()}
+
+
+def _gains(values: Mapping[int, float], recent: Sequence[Trial]) -> dict[int, float]:
+    """Per trial of `recent` with a value: what it added to the best at its time, 0 to 1.
+
+    The first value of a study improves on nothing and is left out.
+    """
+    first = recent[0].number if recent else 0
+    best = max((value for number, value in values.items() if number < first), default=None)
+    spread = _spread(list(values.values()))
+    gains: dict[int, float] = {}
+    for trial in recent:
+        value = values.get(trial.number)
+        if value is None:
+            continue
+        if best is not None:
+            gains[trial.number] = min(max(value - best, 0.0) / spread, 1.0)
+        best = value if best is None else max(best, value)
+    return gains
+
+
+def _faults(
+    values: Mapping[int, float], recent: Sequence[Trial], sign: int
+) -> dict[int, float]:
+    """Per trial of `recent` with a value: how far it fell short of what was to be expected, 0 to 1.
+
+    That is the lower end of the trial's own predicted interval, half of which counts; and, of what
+    a judge predicted last for a trial of its own, or else the worst that judges saw.
+    """
+    spread = _spread(list(values.values()))
+    seen = {name: [t for t in recent if t.proposal.by == name] for name in JUDGES}
+    faults: dict[int, float] = {}
+    for trial in recent:
+        value, by = values.get(trial.number), trial.proposal.by
+        if value is None:
+            continue
+        fault = 0.5 * _short(_promise(trial, sign), value, spread)
+        others = [t for name, trials in seen.items() if name != by for t in trials]
+        results = sum(t.number in values for t in others)
+        if results and by not in JUDGES:
+            least = _expected([t for t in others if t.number < trial.number], values, sign)
+            fault += results / (results + FEW) * _short(least, value, spread)
+        faults[trial.number] = min(fault, 1.0)
+    return faults
+
+
+def _expected(judged: Sequence[Trial], values: Mapping[int, float], sign: int) -> float:
+    """The least that judges expected of their own trials, the latest first; -inf if unknown."""
+    for trial in sorted(judged, key=lambda t: -t.number):
+        least = _promise(trial, sign)
+        if math.isfinite(least):
+            return least
+    return min((values[t.number] for t in judged if t.number in values), default=-math.inf)
+
+
+def _promise(trial: Trial, sign: int) -> float:
+    """The lower end of a trial's predicted interval, larger better; -inf without one."""
+    promised = trial.proposal.predicted
+    if promised is None:
+        return -math.inf
+    least = min(sign * promised.low, sign * promised.high)
+    return least if math.isfinite(least) else -math.inf
+
+
+def _short(least: float, value: float, spread: float) -> float:
+    """How far a value falls short of `least`, in spreads; at most 1."""
+    return min(max((least - value) / spread, 0.0), 1.0)
+
+
+def _values(history: History) -> dict[int, float]:
+    """The value of each trial that has one, larger better."""
+    sign = _sign(history)
+    return {trial.number: sign * (trial.value or 0.0) for trial in history.done()}
+
+
+def _sign(history: History) -> int:
+    return history.task.objective.sign if history.opened else 1
+
+
+def _spread(values: Sequence[float]) -> float:
+    """The interquartile range, or the range where half of the values agree; never 0."""
+    if not values:
+        return 1.0
+    low, high = np.percentile(values, [25, 75])
+    return float(high - low) or (max(values) - min(values)) or 1.0
+
+
+def _normalised(weights: Mapping[str, float]) -> dict[str, float]:
+    total = math.fsum(weights.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _sentence(name: str, prior: float, credit: Mapping[str, float], *, record: _Record) -> str:
+    stem = f"{name} would have {prior:.0%} of the next trials by experience"
+    lost = f" It lost {_counted(record.lost, 'turn')}." if record.lost else ""
+    average = math.fsum(credit.values()) / len(credit)
+    if not record.trials:
+        return f"{stem}, and has no results of its own yet.{lost}"
+    if record.fault / record.weight > 0.25:
+        return f"{stem}; it fell short of what was to be expected too often.{lost}"
+    if not average:
+        return f"{stem}; nobody has improved on the best lately.{lost}"
+    times = credit[name] / average
+    brought = f"brought {times:.1f} times the average gain"
+    return f"{stem}; its last {_counted(record.trials, 'trial')} {brought}.{lost}"
+
+
+def _counted(amount: int, noun: str) -> str:
+    return f"{amount} {noun}{'' if amount == 1 else 's'}"
