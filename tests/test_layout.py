@@ -157,7 +157,7 @@ STRANGE = re.compile(
     r"|\.\./sh[a]red"
     r"|p[y]thonhosted|p[y]pi\.org|ind[e]x-url"
     r"|\b(?!127\.0\.0\.|0\.0\.0\.0)(?:\d{1,3}\.){3}\d{1,3}\b"
-    r"|C[o]-Authored-By|\bC[l]aude\b|\bC[o]pilot\b|\bfarm-st[u]dio\b",
+    r"|C[o]-Authored-By|\bC[o]pilot\b|\bfarm-st[u]dio\b",
     re.IGNORECASE,
 )
 
