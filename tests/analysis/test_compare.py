@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from trialwright.records import (
     CodeVersion,
     Entry,
     Hypothesis,
+    Interval,
     Launch,
     Observation,
     Opened,
@@ -271,3 +274,23 @@ def test_a_value_is_better_than_a_failure(value: float | None, status: str) -> N
     """A claim to do better than a trial that failed is decided by whether there is a value."""
     history = history_of([None], [value], expects={1: "better"})
     assert hypothesis_status(history, history.trials[1]) == status
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "status"),
+    [(1.0, 0.5, "supported"), (1.0, 1.5, "contradicted"), (None, 0.5, "contradicted")],
+)
+def test_a_claim_against_no_trial_is_held_to_its_prediction(
+    value: float | None, low: float, status: str
+) -> None:
+    """Inside the interval supports it, outside or a failure contradicts it."""
+    records = records_of([value])
+    number = next(i for i, record in enumerate(records) if isinstance(record, Admission))
+    proposal = replace(
+        records[number].proposal,  # type: ignore[union-attr]
+        hypothesis=Hypothesis(claim="c", expects="same"),
+        predicted=Interval(low=low, high=2.0),
+    )
+    records[number] = Admission(number=0, proposal=proposal, code="c")
+    history = History(Entry(i + 1, float(i), record) for i, record in enumerate(records))
+    assert hypothesis_status(history, history.trials[0]) == status

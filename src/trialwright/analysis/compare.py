@@ -140,14 +140,17 @@ def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
     """Hold a trial's hypothesis against its result.
 
     With an estimate of the noise a difference counts from a two-sided 90 % interval on; without
-    one any difference counts, and only `same` stays undecided. Who is held against a trial that
+    one any difference counts, and only `same` stays undecided. A claim against no trial is held to
+    the interval that was predicted with it. Who is held against a trial that
     failed does better by having a value. Nothing is decided across code versions, unless the claim
     was made across them.
     """
     hypothesis = trial.proposal.hypothesis
     going = trial.state in ("queued", "running", "cancelled")
-    if hypothesis is None or hypothesis.against is None or going:
+    if hypothesis is None or going:
         return "open" if hypothesis else "undecided"
+    if hypothesis.against is None:
+        return _alone(trial)
     against = history.trials[hypothesis.against]
     if against.state == "failed" and hypothesis.expects in ("better", "no_worse"):
         return "supported" if trial.value is not None else "contradicted"
@@ -160,6 +163,17 @@ def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
         quantile = float(stdtrit(estimate.degrees, 0.95))
         margin = quantile * estimate.sd * math.sqrt(2 / comparison.seeds)
     return _status(hypothesis.expects, comparison.difference, margin=margin)
+
+
+def _alone(trial: Trial) -> HypothesisStatus:
+    """Where a claim stands that is about no other trial: whether what was predicted came."""
+    predicted = trial.proposal.predicted
+    if trial.value is None:
+        return "contradicted"
+    if predicted is None:
+        return "undecided"
+    seen = trial.values.get(0, trial.value)
+    return "supported" if predicted.low <= seen <= predicted.high else "contradicted"
 
 
 def _status(expects: str, difference: float, *, margin: float) -> HypothesisStatus:

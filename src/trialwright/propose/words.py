@@ -11,11 +11,11 @@ from typing import Literal
 
 from scipy.special import ndtr
 
-from trialwright.expression import Scalar
 from trialwright.history import Trial
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.moves import Move
 from trialwright.propose.prior import place_of
+from trialwright.propose.reasons import because, number, reason, shown
 from trialwright.records import Category, Hypothesis, Interval, Proposal
 from trialwright.space import Configuration
 
@@ -76,10 +76,7 @@ def opening(evidence: Evidence, configuration: Configuration) -> Proposal:
         rationale=f"A sensible starting point{kind}, from {base} and what is known to do well"
         " elsewhere: everything that follows is measured against it.",
         reasons=reasons,
-        hypothesis=Hypothesis(
-            claim="The starting point runs to its end" + _within(evidence, interval),
-            expects="better",
-        ),
+        hypothesis=_as_predicted(evidence, interval, subject="The starting point"),
         predicted=interval,
         category="baseline",
     )
@@ -109,7 +106,8 @@ def proposal(evidence: Evidence, configuration: Configuration, *, move: Move | N
     interval = evidence.interval(configuration)
     before = parent.configuration if parent is not None else evidence.prior.start()
     names = changed(configuration, before)
-    reasons = {name: _reason(evidence, name, configuration, before, move) for name in names}
+    reasons = {name: reason(evidence, name, configuration, before, move) for name in names}
+    told = because(evidence, names, configuration, before, move) if move is not None else ""
     return Proposal(
         configuration=dict(configuration),
         by="expert",
@@ -118,12 +116,14 @@ def proposal(evidence: Evidence, configuration: Configuration, *, move: Move | N
             for part in (
                 _from_where(evidence, parent, move),
                 _what(configuration, before, names),
-                _why(evidence, interval, move),
+                _why(evidence, interval, reason=told),
             )
             if part
         ),
         reasons=reasons,
-        hypothesis=_hypothesis(evidence, configuration, parent, names),
+        hypothesis=_hypothesis(evidence, configuration, parent, names)
+        if parent is not None and evidence.model is not None
+        else _as_predicted(evidence, interval, subject="This configuration"),
         predicted=interval,
         parent=parent.number if parent is not None else None,
         category=category(evidence, names),
@@ -190,7 +190,7 @@ def _from_where(evidence: Evidence, parent: Trial | None, move: Move | None) -> 
         seen = f": {move.seen.rstrip('.')}" if move is not None and move.seen else ""
         return f"Starts from trial {parent.number}, which failed{seen}."
     best = ", the best so far" if evidence.best[0].number == parent.number else ""
-    start = f"Starts from trial {parent.number} ({metric} {_number(value)}{best})."
+    start = f"Starts from trial {parent.number} ({metric} {number(value)}{best})."
     reading = evidence.reading(parent)
     if reading is None or reading.findings in (("no_curve",), ("healthy",)):
         return start
@@ -199,9 +199,9 @@ def _from_where(evidence: Evidence, parent: Trial | None, move: Move | None) -> 
 
 def _what(configuration: Configuration, before: Configuration, names: list[str]) -> str:
     steps = [
-        f"{name} {_show(before[name])} → {_show(configuration[name])}"
+        f"{name} {shown(before[name])} → {shown(configuration[name])}"
         if name in before and name in configuration
-        else f"{name} = {_show(configuration[name])}"
+        else f"{name} = {shown(configuration[name])}"
         if name in configuration
         else f"{name} no longer applies"
         for name in names
@@ -209,98 +209,63 @@ def _what(configuration: Configuration, before: Configuration, names: list[str])
     return f"Changes {', '.join(steps)}." if steps else ""
 
 
-def _why(evidence: Evidence, interval: Interval | None, move: Move | None) -> str:
+def _why(evidence: Evidence, interval: Interval | None, *, reason: str) -> str:
     parts = []
-    if move is not None:
-        parts.append(f"Reason: {move.text}.")
+    if reason:
+        parts.append(f"Reason: {reason}.")
     if interval is not None and evidence.model is not None:
         count = len(evidence.values)
         results = "1 result" if count == 1 else f"{count} results"
         parts.append(
             f"A model of the {results} expects {evidence.task.objective.metric} between"
-            f" {_number(interval.low)} and {_number(interval.high)}"
+            f" {number(interval.low)} and {number(interval.high)}"
             + (
                 ", the most promising mix of gain and of what is still unknown."
-                if not move
+                if not reason
                 else "."
             )
         )
     return " ".join(parts)
 
 
-def _reason(
-    evidence: Evidence,
-    name: str,
-    configuration: Configuration,
-    before: Configuration,
-    move: Move | None,
-) -> str:
-    """Say why one parameter is changed: by the rule, by the model, or by what is known of it."""
-    if move is not None and name in move.reasons:
-        return move.reasons[name]
-    if name not in configuration:
-        return "does not apply beside the other values"
-    if name not in before:
-        return "applies now, at a plausible value"
-    known = evidence.prior.settled(name, configuration)
-    learnt = _learnt(evidence, name, configuration, before)
-    if learnt:
-        return learnt
-    if known is not None and known.good is not None and _in_good(evidence, name, configuration):
-        return f"untried so far, and within the usual range: {known.why}"
-    return "untried so far: little is known there"
-
-
-def _learnt(
-    evidence: Evidence, name: str, configuration: Configuration, before: Configuration
-) -> str:
-    """Say what the model expects of this change alone, if it expects anything."""
-    model = evidence.model
-    space = evidence.task.space
-    alone = space.canonical({**before, name: configuration[name]})
-    if model is None or space.check(alone):
-        return ""
-    prediction = model.predict([before, alone])
-    gain = evidence.sign * float(prediction.mean[1] - prediction.mean[0])
-    spread = float(prediction.high[1] - prediction.low[1]) / 2.0
-    if gain > 0.1 * spread:
-        return f"the results so far point this way: {_number(gain)} better from this alone"
-    return ""
-
-
-def _in_good(evidence: Evidence, name: str, configuration: Configuration) -> bool:
-    known = evidence.prior.settled(name, configuration)
-    value = configuration[name]
-    if known is None or known.good is None or not isinstance(value, int | float):
-        return False
-    return known.good[0] <= value <= known.good[1]
-
-
 def _hypothesis(
-    evidence: Evidence, configuration: Configuration, parent: Trial | None, names: list[str]
+    evidence: Evidence, configuration: Configuration, parent: Trial, names: list[str]
 ) -> Hypothesis:
-    if parent is None or parent.number not in evidence.values or evidence.model is None:
+    """Claim what the result can contradict; the words say what `expects` does, and no more."""
+    named = " and ".join(names) if 0 < len(names) < 3 else "several parameters"
+    parameter = names[0] if len(names) == 1 else None
+    if parent.number not in evidence.values:
         return Hypothesis(
-            claim="This configuration runs to its end and shows what is possible here",
+            claim=f"Changing {named} brings a result, where trial {parent.number} failed",
             expects="better",
-            against=parent.number if parent is not None else None,
+            against=parent.number,
+            parameter=parameter,
         )
     chance = _chance(evidence, configuration, parent)
-    expects: Literal["better", "worse"] = "better" if chance >= 0.5 else "worse"
-    subject = names[0] if len(names) == 1 else "the change"
     metric = evidence.task.objective.metric
+    expects: Literal["better", "worse"] = "better" if chance >= 0.5 else "worse"
     claim = (
-        f"{subject} improves {metric} over trial {parent.number}"
+        f"Changing {named} improves {metric} over trial {parent.number}"
         if expects == "better"
-        else f"{subject} does not improve {metric} over trial {parent.number}, but too little"
-        " is known there to leave it out"
+        else f"Exploring {named} stays behind trial {parent.number} in {metric}"
     )
     return Hypothesis(
         claim=f"{claim} (probability of a gain: {chance:.2f})",
         expects=expects,
         against=parent.number,
-        parameter=names[0] if len(names) == 1 else None,
+        parameter=parameter,
     )
+
+
+def _as_predicted(
+    evidence: Evidence, interval: Interval | None, *, subject: str
+) -> Hypothesis | None:
+    """Claim that the prediction comes true, where there is no trial to compare with; else None."""
+    if interval is None:
+        return None
+    metric = evidence.task.objective.metric
+    ends = f"{number(interval.low)} and {number(interval.high)}"
+    return Hypothesis(claim=f"{subject} shows {metric} between {ends}", expects="same")
 
 
 def _chance(evidence: Evidence, configuration: Configuration, parent: Trial) -> float:
@@ -310,18 +275,3 @@ def _chance(evidence: Evidence, configuration: Configuration, parent: Trial) -> 
     mean, sd = model.utility(model.features.of([configuration]))
     value = float(model.scale.to_utility([evidence.values[parent.number]])[0])  # type: ignore[arg-type]
     return float(ndtr((float(mean[0]) - value) / math.sqrt(float(sd[0]) ** 2 + model.run_noise)))
-
-
-def _within(evidence: Evidence, interval: Interval | None) -> str:
-    if interval is None:
-        return ""
-    metric = evidence.task.objective.metric
-    return f", with {metric} between {_number(interval.low)} and {_number(interval.high)}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _show(value: Scalar) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
