@@ -44,7 +44,10 @@ CURVES = {
         [min(0.5 + s / 20, 1) for s in STEPS],
         [0.7 - abs(s - 6) / 60 for s in STEPS],
     ),
-    "underfitting": ([0.52 + 0.0001 * s for s in STEPS], [0.52 + 0.0001 * s for s in STEPS]),
+    "underfitting": (
+        [0.52 + 0.001 * (s % 3) for s in STEPS],
+        [0.52 + 0.001 * (s % 3) for s in STEPS],
+    ),
 }
 
 
