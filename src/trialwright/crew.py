@@ -51,7 +51,8 @@ class Crew:
             one.name: Line(one, environ, tape) for one in task.team if isinstance(one, Agent)
         }
         members = [member(one, task, self._creator) for one in task.team]
-        self.proposer: Proposer = members[0] if len(members) == 1 else Team(members)
+        models = [one.name for one in task.team if isinstance(one, Agent)]
+        self.proposer: Proposer = members[0] if len(members) == 1 else Team(members, models=models)
 
     def explain(self, history: History, observation: Observation) -> Explained | None:
         """Have a failed run read by the team's first model, where code can't tell its cause."""

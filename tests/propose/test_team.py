@@ -17,13 +17,15 @@ from tests.propose.proposer_conformance import (
     smooth,
     task_of,
 )
+from trialwright.admission import ask
 from trialwright.errors import ProposerError
 from trialwright.history import History
 from trialwright.propose.baselines import Random
+from trialwright.propose.credit import FLOOR, Standing, of_team, shares, standings
 from trialwright.propose.proposer import Proposer
-from trialwright.propose.team import FLOOR, Team, member, shares, standings
-from trialwright.records import Interval, Proposal, Refusal
-from trialwright.task import Task
+from trialwright.propose.team import Team, member
+from trialwright.records import Exchange, Interval, Proposal, Refusal
+from trialwright.task import Agent, Budget, Task
 
 
 @dataclass
@@ -105,21 +107,47 @@ def test_a_hostile_member_costs_itself_its_turn_and_nobody_else(kind: str) -> No
     journal = Journal(task_of(MIXED))
     lost = []
     for number in range(8):
-        offered = team(journal.task, journal.history, 1, np.random.default_rng(number))
-        assert offered[0].by == "sound"
-        assert not MIXED.check(offered[0].configuration)
-        lost.append("hostile lost its turn" in offered[0].rationale)
-        journal.ended(offered[0], 1.0)
+        *refused, offered = team(journal.task, journal.history, 1, np.random.default_rng(number))
+        assert offered.by == "sound"
+        assert not MIXED.check(offered.configuration)
+        assert {proposal.by for proposal in refused} <= {"hostile"}
+        lost.append("hostile lost its turn" in offered.rationale)
+        journal.ended(offered, 1.0)
     assert any(lost) == (kind != "nothing")
 
 
+@pytest.mark.parametrize("kind", sorted(HOSTILE.keys() - {"raises ProposerError", "nothing"}))
+def test_a_lost_turn_is_recorded_once_and_costs_share(kind: str) -> None:
+    """Through admission each lost turn leaves one refusal by name, and the share goes to the floor.
+
+    Who says that it can't work here, or that nothing is left to try, has done no wrong.
+    """
+    team = Team([Hostile(HOSTILE[kind]), Named("sound")])
+    journal = Journal(task_of(MIXED))
+    for number in range(30):
+        sifted = ask(team, journal.task, journal.history, n=1, seed=0)
+        journal.note(*sifted.refusals)
+        journal.ended(sifted.admissions[0].proposal, 1.0)
+        assert len(journal.history.refusals) <= number + 1
+    assert {refusal.proposal.by for refusal in journal.history.refusals} == {"hostile"}
+    assert 4 <= len(journal.history.refusals) < 15
+    [share] = [s.share for s in team.standings(journal.history) if s.name == "hostile"]
+    assert share < 3 * FLOOR
+
+
 def test_what_can_not_be_used_is_handed_on_for_the_record() -> None:
-    """An illegal proposal stands behind the usable one, so that the study can refuse it by name."""
+    """One illegal proposal per lost turn stands before the usable, so that it is refused by name.
+
+    Two members that think alike lose nothing by it.
+    """
     team = Team([Hostile(HOSTILE["illegal"]), Named("sound")])
     history = Journal(task_of(MIXED)).history
     offered = team(task_of(MIXED), history, 1, np.random.default_rng(0))
-    assert [p.by for p in offered[:2]] == ["sound", "hostile"]
-    assert len(offered) <= 1 + 10
+    assert [p.by for p in offered] == ["hostile", "sound"]
+    assert offered[0].configuration == {"lr": 99.0}
+    same = [Proposal(configuration=LEGAL, by="x")]
+    alike = Team([Hostile(same, name="a"), Hostile(same, name="b")])
+    assert len(alike(task_of(MIXED), history, 2, np.random.default_rng(0))) == 1
 
 
 def test_nobody_proposes_under_another_name() -> None:
@@ -199,6 +227,125 @@ def test_broken_promises_cost_and_low_ones_gain_nothing() -> None:
     assert credit["boaster"] < credit["silent"]
     assert credit["boaster"] < credit["modest"]
     assert credit["modest"] < 2 * credit["silent"]
+
+
+MODEL = Agent(name="model", model="openai:any")
+
+
+def against_expert(model: Proposer, *, trials: int, seed: int = 100) -> tuple[Journal, list[float]]:
+    """A study by the expert and a model: its history, and the model's share after each trial."""
+    task = replace(task_of(MIXED), team=("expert", replace(MODEL, name=model.name)))
+    journal, held = Journal(task), []
+    team = Team([member("expert", task), model], models=[model.name])
+    while len(journal.history.trials) < trials:
+        sifted = ask(team, task, journal.history, n=1, seed=seed)
+        journal.note(*sifted.refusals)
+        for admission in sifted.admissions:
+            proposal = admission.proposal
+            journal.ended(proposal, smooth(task, proposal.configuration))
+        held.append(shares(task, journal.history)[model.name])
+    return journal, held
+
+
+def standings_of(journal: Journal) -> list[Standing]:
+    """Where the members of the journal's team stand."""
+    return of_team(journal.task, journal.history)
+
+
+@dataclass
+class Ranked:
+    """Knows the truth, and proposes the best that is left, or the worst."""
+
+    best: bool
+    name: str = "model"
+
+    def __call__(
+        self, task: Task, history: History, n: int, rng: np.random.Generator
+    ) -> list[Proposal]:
+        """Return the best or the worst configurations of a thousand that were not tried."""
+        drawn = np.random.default_rng(5)
+        known = [MIXED.canonical(MIXED.sample(drawn)) for _ in range(1000)]
+        known.sort(key=lambda c: smooth(task, c), reverse=self.best)
+        left = [configuration for configuration in known if not history.tried(configuration)]
+        return [Proposal(configuration=c, by=self.name) for c in left[:n]]
+
+
+def test_a_model_that_knows_the_answer_holds_the_lead() -> None:
+    """A perfect oracle in a model's seat has more than half of the share at the tenth trial."""
+    journal, held = against_expert(Ranked(best=True), trials=10)
+    assert journal.history.trials[0].proposal.by == "expert"
+    assert held[-1] >= 0.5
+    assert turns(journal)["model"] >= 5
+
+
+def test_a_model_that_does_badly_loses_its_share_within_a_few_trials() -> None:
+    """One that proposes the worst there is starts with the lead, and has few of twenty trials."""
+    journal, held = against_expert(Ranked(best=False), trials=20)
+    assert held[0] > 0.5
+    assert held[9] < 0.25
+    assert turns(journal)["model"] <= 5
+    standing = {s.name: s for s in standings_of(journal)}
+    assert standing["model"].trust < 0.3 < standing["expert"].trust
+    assert "fell short of what was to be expected" in standing["model"].sentence
+
+
+def test_a_capable_model_leads_early_and_the_surrogate_at_hundreds() -> None:
+    """By prior alone a model has the largest share of ten trials, and the least of two hundred.
+
+    Several models share one model's prior.
+    """
+    team: tuple[Any, ...] = ("expert", MODEL, "gp")
+    early, late = (Journal(replace(task_of(MIXED), team=team)) for _ in range(2))
+    late.drawn(200)
+    first, last = ({s.name: s.prior for s in standings_of(j)} for j in (early, late))
+    assert first["model"] == max(first.values())
+    assert last["gp"] == max(last.values())
+    assert last["model"] == pytest.approx(min(last.values()))
+    two = Journal(replace(task_of(MIXED), team=(*team, replace(MODEL, name="second"))))
+    halves = {s.name: s.prior for s in standings_of(two)}
+    assert halves["model"] + halves["second"] == pytest.approx(first["model"])
+
+
+def test_conversations_that_failed_cost_share() -> None:
+    """A model whose conversations fail is down to a fifth after three; a diagnosis is no turn."""
+    journal = Journal(replace(task_of(MIXED), team=("expert", MODEL)))
+    before = shares(journal.task, journal.history)["model"]
+    journal.note(*[Exchange(by="model", purpose="diagnose", model="m", outcome="failed")] * 3)
+    assert shares(journal.task, journal.history)["model"] == before
+    journal.note(*[Exchange(by="model", purpose="propose", model="m", outcome="failed")] * 3)
+    [standing] = [s for s in standings_of(journal) if s.name == "model"]
+    assert standing.share < 0.2 < before
+    assert "lost 3 turns" in standing.sentence
+
+
+@pytest.mark.parametrize("budget", [Budget(trials=50), Budget(trials=None, time_s=3600.0)])
+def test_a_slow_model_costs_where_the_budget_is_in_time(budget: Budget) -> None:
+    """A minute per answer costs credit in a study bounded by time, none in one by trials."""
+    team = (replace(MODEL, name="a"), replace(MODEL, name="b"))
+    journal = Journal(replace(task_of(MIXED), team=team, budget=budget))
+    for number in range(12):
+        by = "ab"[number % 2]
+        configuration = MIXED.sample(np.random.default_rng(number))
+        journal.ended(Proposal(configuration=configuration, by=by), float(number))
+        seconds = 60.0 if by == "a" else 0.1
+        journal.note(Exchange(by=by, purpose="propose", model="m", seconds=seconds))
+    slow, quick = standings_of(journal)
+    if budget.trials is None:
+        assert slow.credit < 0.5 * quick.credit
+    else:
+        assert slow.credit == pytest.approx(quick.credit, rel=0.2)
+
+
+def test_a_trial_that_fails_counts_against_its_member() -> None:
+    """A member whose trials fail loses trust, one whose trials were stopped early does not."""
+    journal = Journal(replace(task_of(MIXED), team=("expert", MODEL)))
+    journal.drawn(4)
+    trust = []
+    for seed, outcome in enumerate(("pruned", "failed")):
+        proposal = Proposal(configuration=MIXED.sample(np.random.default_rng(seed)), by="model")
+        journal.ended(proposal, None, outcome=outcome)  # type: ignore[arg-type]
+        trust.append({s.name: s.trust for s in standings_of(journal)}["model"])
+    assert trust[0] == 1.0 > trust[1]
 
 
 def test_refusals_cost_turns() -> None:

@@ -6,7 +6,7 @@ Prior: judgement leads in the first ten trials, a capable model before the exper
 the results alone leads as data grow. Credit: how far a member's trials improved on the best at
 their time, per turn, in units of the spread of all results, old trials counting less. Trust: a turn
 counts against its member if it was lost (a refusal, a failed conversation), if the trial failed, or
-if its result lies below what the member promised itself, or below the least that expert and
+if its result lies below what the member promised itself, or below what expert and
 surrogates expected of a trial of their own at the time. So low promises gain nothing, high ones
 that fail cost, and who keeps failing is out within a few trials.
 
@@ -58,11 +58,14 @@ PATIENCE = 4.0
 FAITH = 1.0
 """Faultless turns that a member is lent."""
 
-SEVERITY = 2.0
+SEVERITY = 3.0
 """Power of the faultless part of a member's turns in its trust."""
 
 FEW = 1.0
 """Results of others at which half of a fault counts: with fewer there is little to go by."""
+
+LOST = 2 / 3
+"""Fault of a lost turn: it cost no trial, but one alone may be the network's."""
 
 FAILED = 0.5
 """Fault of a trial that failed: it brought no result, and may have taught something."""
@@ -190,7 +193,7 @@ def _records(names: Sequence[str], history: History) -> dict[str, _Record]:
     for age, name in enumerate(_lost(history)):
         if name in records:
             records[name].lost += 1
-            records[name].turn(MEMORY**age, fault=1.0)
+            records[name].turn(MEMORY**age, fault=LOST)
     return records
 
 
@@ -261,13 +264,12 @@ def _gains(values: Mapping[int, float], recent: Sequence[Trial]) -> dict[int, fl
     return gains
 
 
-def _faults(
-    values: Mapping[int, float], recent: Sequence[Trial], sign: int
-) -> dict[int, float]:
+def _faults(values: Mapping[int, float], recent: Sequence[Trial], sign: int) -> dict[int, float]:
     """Per trial of `recent` with a value: how far it fell short of what was to be expected, 0 to 1.
 
-    That is the lower end of the trial's own predicted interval, half of which counts; and, of what
-    a judge predicted last for a trial of its own, or else the worst that judges saw.
+    That is, by half, the lower end of the trial's own predicted interval. And what a judge expected
+    last of a trial of its own: from half way to the lower end of its interval on, the whole fault
+    one half width further down. Until a judge has predicted anything, the worst that judges saw.
     """
     spread = _spread(list(values.values()))
     seen = {name: [t for t in recent if t.proposal.by == name] for name in JUDGES}
@@ -280,19 +282,24 @@ def _faults(
         others = [t for name, trials in seen.items() if name != by for t in trials]
         results = sum(t.number in values for t in others)
         if results and by not in JUDGES:
-            least = _expected([t for t in others if t.number < trial.number], values, sign)
-            fault += results / (results + FEW) * _short(least, value, spread)
+            before = [t for t in others if t.number < trial.number]
+            least, reach = _expected(before, values, sign)
+            fault += results / (results + FEW) * _short(least, value, reach or spread)
         faults[trial.number] = min(fault, 1.0)
     return faults
 
 
-def _expected(judged: Sequence[Trial], values: Mapping[int, float], sign: int) -> float:
-    """The least that judges expected of their own trials, the latest first; -inf if unknown."""
+def _expected(
+    judged: Sequence[Trial], values: Mapping[int, float], sign: int
+) -> tuple[float, float]:
+    """From which value on one is short of what judges expect, and by how much wholly; 0: unsaid."""
     for trial in sorted(judged, key=lambda t: -t.number):
-        least = _promise(trial, sign)
-        if math.isfinite(least):
-            return least
-    return min((values[t.number] for t in judged if t.number in values), default=-math.inf)
+        promised = trial.proposal.predicted
+        if promised is not None and math.isfinite(promised.high - promised.low):
+            middle = sign * (promised.low + promised.high) / 2
+            half = abs(promised.high - promised.low) / 2
+            return middle - half / 2, half
+    return min((values[t.number] for t in judged if t.number in values), default=-math.inf), 0.0
 
 
 def _promise(trial: Trial, sign: int) -> float:
@@ -304,9 +311,9 @@ def _promise(trial: Trial, sign: int) -> float:
     return least if math.isfinite(least) else -math.inf
 
 
-def _short(least: float, value: float, spread: float) -> float:
-    """How far a value falls short of `least`, in spreads; at most 1."""
-    return min(max((least - value) / spread, 0.0), 1.0)
+def _short(least: float, value: float, reach: float) -> float:
+    """How far a value falls short of `least`, as a part of `reach`; at most 1."""
+    return min(max((least - value) / reach, 0.0), 1.0)
 
 
 def _values(history: History) -> dict[int, float]:

@@ -104,7 +104,7 @@ class Team:
         for name in order:
             if len(batch.usable) < n and name not in batch.lost:
                 self._ask(name, n - len(batch.usable), batch)
-        if not batch.usable and not batch.unusable and any(batch.lost.values()):
+        if batch.empty and any(batch.lost.values()):
             reasons = "; ".join(f"{name}: {why}" for name, why in batch.lost.items() if why)
             raise ProposerError(f"no member can propose ({reasons})")
         return [*batch.unusable[: (SPARE - 1) * n], *batch.noted()]
@@ -144,6 +144,11 @@ class _Batch:
         self.lost: dict[str, str] = {}
         """Why members lost their turns, by name; '' for one that had nothing left to try."""
         self._keys: set[str] = set()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody has offered any configuration."""
+        return not self.usable and not any(p.configuration for p in self.unusable)
 
     def take(self, name: str, offered: object, wanted: int) -> None:
         """Sift what member `name` offered; at most `wanted` of it become usable."""
