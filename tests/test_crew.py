@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.llm.servers import Calls, Move, Provider, Request, Script, serving
 from trialwright.history import History
 from trialwright.report.prose import STRUCK
+from trialwright.report.terminal import summary
+from trialwright.report.write import write
 from trialwright.space import Choice, Float, Space
 from trialwright.study import Study
 from trialwright.task import Agent, Budget, Delivery, Objective, RunnerPlan, Task
@@ -151,3 +155,19 @@ def test_nothing_is_asked_once_the_cap_is_reached(folder: Path) -> None:
     assert history.closed.reason == "budget"
     assert len(history.trials) == 5
     assert history.analysis is None
+
+
+def test_the_last_words_stand_in_every_report(folder: Path) -> None:
+    """With their author, and with how many numbers were struck out; markup in them is inert."""
+    prose = "Trial 1 is best.\n\n<script>alert(1)</script> It beats 0.9987."
+    with asked(answers(analysis=prose)) as provider:
+        history = studied(folder, provider)
+    path = write(history, folder)
+    console = Console(width=200, file=io.StringIO())
+    console.print(summary(history))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    for text in (path.read_text(), path.with_suffix(".md").read_text(), printed):
+        assert "In the words of gpt" in text
+        assert "1 number was not borne out" in text
+        assert "0.9987" not in text
+    assert "<script>alert" not in path.read_text()

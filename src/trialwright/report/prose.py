@@ -86,6 +86,8 @@ def _bears_out(match: re.Match[str], known: Iterable[float]) -> bool:
     text = match["digits"].replace(",", "")
     said = float(text)
     mantissa, _, exponent = text.lower().partition("e")
+    if not math.isfinite(said) or abs(int(exponent or 0)) > 300:
+        return False
     decimals = len(mantissa.partition(".")[2])
     # Half a unit of the last digit that was said, and a little for binary fractions.
     reach = 0.5 * 10.0 ** (int(exponent or 0) - decimals) * (1 + 1e-9)

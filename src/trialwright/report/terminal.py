@@ -115,6 +115,10 @@ def summary(history: History) -> RenderableType:
     if analysis.failures:
         lines = [f"{group.sentence} {group.remedy}" for group in analysis.failures]
         parts += [Text(), Text("What failed", style="bold"), *_bullets(lines)]
+    if history.analysis is not None:
+        written = history.analysis
+        parts += [Text(), Text(f"In the words of {words.line(written.by)}", style="bold")]
+        parts += [Text(words.plain(written.text)), Text(words.held(written), style="dim")]
     if analysis.advice:
         parts += [Text(), Text("What to do next", style="bold")]
         for piece in analysis.advice[:ADVICE]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from trialwright.analysis.compare import shift
 from trialwright.expression import Scalar
+from trialwright.records import Analysis
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 _MORE = "…"
@@ -188,3 +189,13 @@ def sparkline(series: Sequence[float], *, width: int = 24) -> str:
     low, high = min(finite), max(finite)
     step = (high - low) / (len(_BARS) - 1) or 1.0
     return "".join(_BARS[round((point - low) / step)] for point in finite)
+
+
+def held(analysis: Analysis) -> str:
+    """Say that a model wrote a text, and what was struck out of it."""
+    stem = f"Written by a model after {analysis.trials} trials; its numbers were held against the"
+    if not analysis.struck:
+        return f"{stem} record."
+    count = len(analysis.struck)
+    many = "number was" if count == 1 else "numbers were"
+    return f"{stem} record: {count} {many} not borne out, and struck out."
