@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from trialwright.app import optuna_commands
 from trialwright.errors import TrialwrightError
 
 app = typer.Typer(
@@ -247,6 +248,10 @@ def version() -> None:
     from trialwright import __version__
 
     typer.echo(f"trialwright {__version__}")
+
+
+import_ = app.command("import")(optuna_commands.import_)
+export = app.command("export")(optuna_commands.export)
 
 
 def main() -> None:

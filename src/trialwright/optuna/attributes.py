@@ -18,6 +18,9 @@ from trialwright.records import Category, Hypothesis, Interval, Proposal
 PREFIX = "trialwright:"
 """Before the name of each attribute, so that none meets one of the user's own."""
 
+TRIAL = PREFIX + "trial"
+"""The attribute with a trial's own number, in a study that we exported."""
+
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 """What an attribute can hold."""
 

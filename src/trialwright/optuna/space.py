@@ -122,7 +122,7 @@ def widest(distributions: Sequence[BaseDistribution]) -> BaseDistribution:
     """
     last = distributions[-1]
     alike = [d for d in distributions if type(d) is type(last)]
-    if len(set(alike)) == 1 or isinstance(last, CategoricalDistribution):
+    if isinstance(last, CategoricalDistribution) or all(d == last for d in alike):
         return last
     low = min(d.low for d in alike)  # type: ignore[attr-defined]  # of one class, and no choice
     high = max(d.high for d in alike)  # type: ignore[attr-defined]
