@@ -1,0 +1,1 @@
+"""Language models as members: real servers on loopback, real programs, real ledgers."""
