@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -260,3 +261,32 @@ def test_domains_respect_the_script(tmp_path: Path) -> None:
     assert isinstance(optimizer, Choice)
     assert set(optimizer.options) == {"sgd", "adam"}
     assert "frobnicate" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "value"),
+    [
+        ("acc", "acc: 0.25", 0.25),
+        ("score", "Score 0.50", 0.5),
+        ("train_acc", "train acc: 0.75", 0.75),
+    ],
+)
+def test_named_metric_is_found_without_the_guessed_split(
+    name: str, line: str, value: float, tmp_path: Path
+) -> None:
+    """`--metric NAME` takes the route of the number so named, though its data set was guessed."""
+    script(
+        tmp_path,
+        "a = p.parse_args()\n"
+        "X_train, X_val = [a.lr + 0.65], [a.lr + 0.15]\n"
+        "acc_train = sum(X_train)\nprint(f'train acc: {acc_train:.2f}')\n"
+        "acc = sum(X_val)\nprint(f'acc: {acc:.2f}')\n"
+        "score = 2 * sum(X_val)\nprint(f'Score {score:.2f}')\n",
+    )
+    answer, _ = init(tmp_path, "--metric", name, "--no-dry-run")
+    assert answer.returncode == 0, answer.stderr
+    first = load(tmp_path / "study.yaml").metrics.patterns[0]
+    assert re.fullmatch(first, line)
+    task, said = made(tmp_path, "--metric", name, "--force")
+    assert task.objective.metric == name
+    assert f"{name} = {value} after" in said
