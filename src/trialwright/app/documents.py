@@ -14,6 +14,7 @@ from pathlib import Path
 
 from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial
+from trialwright.report import team
 
 Document = dict[str, "Json"]
 Json = None | bool | int | float | str | list["Json"] | Document
@@ -60,6 +61,7 @@ def study_document(history: History, folder: Path, *, running: bool) -> Document
         "seconds": round(history.seconds, 3),
         "budget": plain(task.budget),
         "best": trial_document(best, folder) if best else None,
+        "team": [plain(one) for one in team.members(history)],
         "pending": [trial.number for trial in history.pending()],
         "notices": [plain(notice) for notice in history.notices],
     }

@@ -25,6 +25,7 @@ from trialwright.report import words
 from trialwright.report.figures import figures
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.rows import chosen, row
+from trialwright.report.team import section
 
 ROWS = 400
 """Trials in the table."""
@@ -45,6 +46,7 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             history=history,
             analysis=analysis,
             facts=facts(history),
+            team=section(history),
             figures=[(f, _trusted(f.spec)) for f in figures(history, analysis.influences)],
             rows=rows,
             omitted=len(history.trials) - len(rows),

@@ -13,6 +13,7 @@ from trialwright.report import words
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.html import environment, facts, template
 from trialwright.report.rows import chosen, row
+from trialwright.report.team import section
 
 ROWS = 100
 """Trials in the table."""
@@ -32,6 +33,7 @@ def to_markdown(history: History, analysis: FinalAnalysis) -> str:
         history=history,
         analysis=analysis,
         facts=facts(history),
+        team=section(history),
         rows=rows,
         omitted=len(history.trials) - len(rows),
         words=words,

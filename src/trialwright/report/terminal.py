@@ -20,6 +20,7 @@ from trialwright.history import History, Run, Trial
 from trialwright.report import counting, words
 from trialwright.report.final import FinalAnalysis, final_analysis
 from trialwright.report.rows import Row, RunRow, row, standing
+from trialwright.report.team import standing_table
 
 LATEST = 6
 """Trials listed in the overview."""
@@ -56,6 +57,7 @@ def overview(history: History, *, going: bool = True) -> RenderableType:
         parts += _quoted(best.proposal.rationale)
     if history.trials:
         parts += [Text(), _latest(history.trials[-LATEST:], history, going=going)]
+        parts += standing_table(history)
     return Group(*parts)
 
 

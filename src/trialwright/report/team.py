@@ -1,0 +1,190 @@
+"""The team in words: each member's share, what its trials brought and cost, and its predictions.
+
+Improvements are counted, and told by whom and at what cost. What would have been found without a
+member is not claimed: one study can't show it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from trialwright.analysis.standing import Account, Cost, Rate, accounts
+from trialwright.history import History
+from trialwright.propose.credit import Standing, of_team
+from trialwright.report import words
+
+NONE = "–"
+HEADINGS = ("member", "next share", "credit", "trials", "improved", "refused", "cost", "inside")
+"""Of the table in a report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A proposer: where it stands in the team, and what it did."""
+
+    account: Account
+    standing: Standing | None
+    """None for one that is not of the team: a person, a grid, an outside agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamSection:
+    """What a report says of the team."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    sentences: tuple[str, ...]
+
+
+def members(history: History) -> list[Member]:
+    """Return every proposer with its account, the team first."""
+    standing = {one.name: one for one in of_team(history.task, history)}
+    return [Member(account=a, standing=standing.get(a.name)) for a in accounts(history)]
+
+
+def worth_telling(history: History) -> bool:
+    """Say whether a study has a team to speak of: several members, or a model."""
+    return len(history.task.team) > 1 or bool(history.exchanges)
+
+
+def section(history: History) -> TeamSection | None:
+    """Return the report's section; None where one proposer without a model did it all."""
+    if not worth_telling(history):
+        return None
+    found = members(history)
+    told = [one.standing.sentence for one in found if one.standing]
+    predicted = [said for one in found if (said := _predictions(one.account))]
+    return TeamSection(
+        headings=HEADINGS,
+        rows=tuple(_row(one) for one in found),
+        sentences=(*bought([one.account for one in found], history), *predicted, *told),
+    )
+
+
+def standing_table(history: History) -> list[RenderableType]:
+    """Return the team as a small table for a terminal; nothing where there is no team."""
+    if not worth_telling(history):
+        return []
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("member", "share", "trials", "improved", "refused", "cost"):
+        table.add_column(heading, header_style="bold", overflow="fold")
+    for one in members(history):
+        name, share, _, trials, improved, refused, cost, _ = _row(one)
+        cells = (name, share, trials, improved, refused, cost)
+        table.add_row(*(Text(cell) for cell in cells))
+    return [Text(), table]
+
+
+def bought(found: Sequence[Account], history: History) -> tuple[str, ...]:
+    """Say who improved on the best, and what the models' part cost; () without any model."""
+    models = [account for account in found if account.model]
+    if not models:
+        return ()
+    others = [account for account in found if not account.model and account.trials]
+    sign = history.task.objective.sign
+    lines = [_brought(models, "the models" if len(models) > 1 else models[0].name, sign=sign)]
+    lines += [_brought(others, "the others", sign=sign)] if others else []
+    return (" ".join(lines), *_price(models), _CAUTION)
+
+
+_CAUTION = (
+    "Who made an improvement says little of who was needed for it: the members see each other's"
+    " results. What a study without the models would have found, only such a study can show."
+)
+
+
+def _brought(found: Sequence[Account], name: str, *, sign: int) -> str:
+    trials = sum(account.trials for account in found)
+    rate = Rate.of(
+        sum(account.improved.hits for account in found),
+        sum(account.improved.total for account in found),
+    )
+    stem = words.line(name, most=40)
+    stem = stem[:1].upper() + stem[1:] + f" made {words.count(trials, 'trial')}"
+    if not rate.total:
+        return f"{stem}, none with a best to beat yet."
+    if not rate.hits:
+        return f"{stem}; none of {rate.total} improved on the best ({_range(rate)})."
+    gain = math.fsum(account.gain for account in found)
+    way = "up" if sign > 0 else "down"
+    return (
+        f"{stem}; {rate.hits} of {rate.total} improved on the best at their time"
+        f" ({_range(rate)}), by {gain:.3g} {way} in all."
+    )
+
+
+def _price(models: Sequence[Account]) -> tuple[str, ...]:
+    """What the models cost, over all and per improvement."""
+    exchanges = sum(account.cost.exchanges for account in models)
+    if not exchanges:
+        return ()
+    tokens = sum(account.cost.tokens for account in models)
+    prices = [account.cost.usd for account in models if account.cost.exchanges]
+    usd = None if None in prices else math.fsum(price or 0.0 for price in prices)
+    seconds = math.fsum(account.cost.seconds for account in models)
+    hits = sum(account.improved.hits for account in models)
+    about = "about " if any(account.cost.estimated for account in models) else ""
+    price = "at a price that nobody knows" if usd is None else f"for {_dollars(usd)}"
+    said = (
+        f"This took {words.count(exchanges, 'conversation')}, {about}{tokens:,} tokens {price} and"
+        f" {words.seconds(seconds)}"
+    )
+    if not hits:
+        return (f"{said}.",)
+    each = f"{tokens / hits:,.0f} tokens" + ("" if usd is None else f" or {_dollars(usd / hits)}")
+    return (f"{said}: {each} per improvement.",)
+
+
+def _predictions(account: Account) -> str:
+    """How well a proposer's predicted intervals were calibrated; '' if none can be held."""
+    held = account.calibration
+    if held is None:
+        return ""
+    inside = held.inside
+    return (
+        f"{words.line(account.name, most=40)}: {inside.hits} of"
+        f" {words.count(inside.total, 'result')} fell into the interval predicted for it"
+        f" ({_range(inside)}) where {held.level:.0%} was claimed; mean interval score"
+        f" {held.score:.3g} (the width, and a penalty for misses; smaller is better)."
+    )
+
+
+def _row(one: Member) -> tuple[str, ...]:
+    account, standing = one.account, one.standing
+    held = account.calibration
+    return (
+        words.line(account.name, most=40),
+        NONE if standing is None else f"{standing.share:.0%}",
+        NONE if standing is None else f"{standing.credit:.2g}",
+        str(account.trials),
+        _part(account.improved),
+        str(account.refusals),
+        _cost(account.cost),
+        NONE if held is None else _part(held.inside),
+    )
+
+
+def _cost(cost: Cost) -> str:
+    if not cost.exchanges:
+        return NONE
+    tokens = f"{'about ' if cost.estimated else ''}{cost.tokens:,} tokens"
+    return tokens if cost.usd is None else f"{tokens}, {_dollars(cost.usd)}"
+
+
+def _dollars(usd: float) -> str:
+    return f"${usd:.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.2g}"
+
+
+def _part(rate: Rate) -> str:
+    return f"{rate.hits} of {rate.total}" if rate.total else NONE
+
+
+def _range(rate: Rate) -> str:
+    assert rate.part is not None
+    return f"{rate.part:.0%}, exact 95% interval {rate.low:.0%} to {rate.high:.0%}"

@@ -1,0 +1,124 @@
+"""The team in the report and in `status`: who did what at what cost, and no claim beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.histories import DEFAULTS, NETWORK, Recorder, network_task
+from tests.report.test_final import observe
+from tests.report.test_terminal import shown
+from tests.report.test_write import HOSTILE, Elements
+from trialwright.app.documents import study_document
+from trialwright.history import History
+from trialwright.records import Exchange, Interval, Proposal, Refusal
+from trialwright.report.team import section
+from trialwright.report.terminal import overview
+from trialwright.report.write import write
+from trialwright.task import Agent, Task
+
+VALUES = (("expert", 0.5), ("claude", 0.7), ("expert", 0.6), ("claude", 0.8), ("expert", 0.75))
+
+
+def team_task(name: str = "claude") -> Task:
+    """A task whose team is the expert and a model."""
+    return replace(network_task(), team=("expert", Agent(name=name, model="anthropic:any")))
+
+
+def studied(folder: Path, task: Task, *, usd: float | None = 0.05) -> History:
+    """A study by the expert and the team's model, with two conversations and one refusal."""
+    model = task.member_names[-1]
+    recorder = Recorder(folder, task)
+    for number, (by, value) in enumerate(VALUES):
+        configuration = NETWORK.canonical({**DEFAULTS, "hidden": 64 + number})
+        predicted = Interval(low=0.65, high=0.75) if by == "claude" else None
+        who = model if by == "claude" else by
+        trial = recorder.admit(Proposal(configuration=configuration, by=who, predicted=predicted))
+        observe(recorder, recorder.launch(trial), value)
+    recorder.note(Refusal(proposal=Proposal(configuration={}, by=model), faults=("empty",)))
+    asked = Exchange(
+        by=model,
+        purpose="propose",
+        model="m",
+        input_tokens=1500,
+        output_tokens=500,
+        usd=usd,
+        seconds=3.0,
+    )
+    recorder.note(asked, asked)
+    return recorder.close()
+
+
+def test_the_section_tells_who_improved_at_what_cost(tmp_path: Path) -> None:
+    """Improvements per side with exact intervals, the cost of one, calibration, and the limits."""
+    found = section(studied(tmp_path, team_task()))
+    assert found is not None
+    cells = {row[0]: row for row in found.rows}
+    assert cells["claude"][3:] == ("2", "2 of 2", "1", "4,000 tokens, $0.10", "1 of 2")
+    assert cells["expert"][3:] == ("3", "0 of 2", "0", "–", "–")
+    said = " ".join(found.sentences)
+    assert "Claude made 2 trials; 2 of 2 improved on the best at their time (100%" in said
+    assert "exact 95% interval 16% to 100%" in said
+    assert "The others made 3 trials; none of 2 improved" in said
+    assert "2,000 tokens or $0.05 per improvement" in said
+    assert "claude: 1 of 2 results fell into the interval predicted for it (50%" in said
+    assert "only such a study can show" in said
+
+
+def test_an_unknown_price_is_not_made_up(tmp_path: Path) -> None:
+    """Without a price there are tokens, and no dollars anywhere."""
+    found = section(studied(tmp_path, team_task(), usd=None))
+    assert found is not None
+    said = " ".join([*found.sentences, *(cell for row in found.rows for cell in row)])
+    assert "a price that nobody knows" in said
+    assert "2,000 tokens per improvement" in said
+    assert "$" not in said
+
+
+def test_without_a_model_nothing_is_said_of_models(tmp_path: Path) -> None:
+    """A key-less team has its table and no word on cost; one proposer has no section at all."""
+    team = replace(network_task(), team=("gp", "expert"))
+    found = section(Recorder(tmp_path / "team", team).close())
+    assert found is not None
+    assert [row[0] for row in found.rows] == ["gp", "expert"]
+    assert not any("model" in sentence for sentence in found.sentences)
+    alone = Recorder(tmp_path / "alone", replace(network_task(), team=("expert",))).close()
+    assert section(alone) is None
+    assert "improved" not in shown(overview(alone))
+
+
+def test_the_report_and_status_show_the_team(tmp_path: Path) -> None:
+    """The section stands in both reports, the table in `status`, all of it in its JSON."""
+    history = studied(tmp_path, team_task())
+    write(history, tmp_path)
+    page = Elements((tmp_path / "report.html").read_text())
+    markdown = (tmp_path / "report.md").read_text()
+    assert "The team" in page.text
+    assert "per improvement" in page.text
+    assert "## The team" in markdown
+    assert "| claude | " in markdown
+    said = shown(overview(history))
+    assert "improved" in said
+    assert "4,000 tokens, $0.10" in said
+    told = study_document(history, tmp_path, running=False)["team"]
+    assert isinstance(told, list)
+    claude = told[1]
+    assert isinstance(claude, dict)
+    assert claude["account"]["name"] == claude["standing"]["name"] == "claude"  # type: ignore[index,call-overload]
+    assert claude["account"]["cost"]["tokens"] == 4000  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "x" * 300])
+def test_a_hostile_name_stays_text(tmp_path: Path, name: str) -> None:
+    """A member's name brings no element, no row and no escape sequence into any view."""
+    history = studied(tmp_path, team_task(name))
+    write(history, tmp_path)
+    page = Elements((tmp_path / "report.html").read_text())
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+    markdown = (tmp_path / "report.md").read_text()
+    table = markdown.split("## The team")[1].split("\n\n")[1]
+    assert len(table.splitlines()) == 4
+    assert "\x1b" not in shown(overview(history))
+    assert max(map(len, shown(overview(history)).splitlines())) <= 80
