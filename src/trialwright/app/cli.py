@@ -82,6 +82,16 @@ def init(
         bool, typer.Option("--dry-run/--no-dry-run", help="Run the script once, to prove it.")
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the study file.")] = False,
+    describe: Annotated[
+        str | None, typer.Option(help="The task in your words, for a model to read.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The model that reads them, such as openai:NAME.")
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(help="Of the model's endpoint.")] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Accept what a model writes without asking.")
+    ] = False,
 ) -> None:
     """Read a training script and write a study file for it."""
     from trialwright.app.init.command import Wishes, init_study
@@ -96,6 +106,10 @@ def init(
         limit=limit,
         dry_run=dry_run,
         force=force,
+        describe=describe,
+        model=model,
+        base_url=base_url,
+        yes=yes,
     )
     raise typer.Exit(init_study(wishes))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +14,7 @@ from pathlib import Path
 import typer
 
 from trialwright.app.init.compose import Draft, compose
+from trialwright.app.init.describe import agent_of, described
 from trialwright.app.init.domains import Guess, Left, Passed, Tuned, guess_all
 from trialwright.app.init.dry_run import Proof, dry_run
 from trialwright.app.init.interpreter import python_for
@@ -34,7 +36,7 @@ ROOM = 20
 """A run may take so many times what the dry run took: more epochs, larger models."""
 
 LEAST_LIMIT_S = 300
-DONE, INTERRUPTED = 0, 130
+DONE, REFUSED, INTERRUPTED = 0, 1, 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,12 @@ class Wishes:
     limit: str = "10m"
     dry_run: bool = True
     force: bool = False
+    describe: str | None = None
+    """The task in the user's words."""
+    model: str | None = None
+    base_url: str | None = None
+    yes: bool = False
+    """Whether what a model writes is accepted unseen."""
 
 
 def init_study(wishes: Wishes) -> int:
@@ -62,6 +70,9 @@ def init_study(wishes: Wishes) -> int:
     _check_output(wishes)
     script = read_script(wishes.script)
     draft, candidates = _draft(script, wishes)
+    if wishes.describe is not None:
+        agent = agent_of(wishes.model, wishes.base_url) if wishes.model else None
+        draft = described(draft, wishes.describe, agent)
     proof = None
     if wishes.dry_run:
         try:
@@ -73,9 +84,28 @@ def init_study(wishes: Wishes) -> int:
         raise StudyError(_no_metric(script, wishes) + "; the dry run may find it in the output")
     text = compose(draft)
     parse(text, path=wishes.output)
+    if draft.written_by and not _agreed(text, wishes):
+        typer.echo("nothing was written", err=True)
+        return REFUSED
     _write(wishes.output, text)
     tell(draft, proof, output=wishes.output)
     return DONE
+
+
+def _agreed(text: str, wishes: Wishes) -> bool:
+    """Show what a model wrote, and ask.
+
+    Raises:
+        StudyError: there is nobody to ask.
+    """
+    typer.echo(text)
+    if wishes.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise StudyError(
+            "a model wrote this, and nobody is there to agree: read it, and call again with --yes"
+        )
+    return typer.confirm(f"Write this to {wishes.output}?", default=True)
 
 
 def _limit(text: str) -> float:

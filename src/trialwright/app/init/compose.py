@@ -39,6 +39,12 @@ class Draft:
     trials: int = 10
     family: str | None = None
     run_limit_s: int | None = None
+    memory: str = ""
+    """Limit per run, as a study file says it; '' for none."""
+    description: str = ""
+    """In the user's words, or a model's; '': the script's own."""
+    written_by: str = ""
+    """The model that reviewed the guesses; '' if none did."""
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -58,9 +64,12 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield ""
     yield f"name: {_text(_name(draft.script.path.stem))}"
     yield from _goal(draft.goal)
-    if draft.script.description:
+    description = draft.description or draft.script.description
+    if description:
+        if draft.written_by:
+            yield f"# guessed: written by {draft.written_by}"
         yield "description: |"
-        yield from (f"  {line}" for line in textwrap.wrap(draft.script.description, 96))
+        yield from (f"  {line}" for line in textwrap.wrap(description, 96))
     if draft.family:
         yield f"model: {draft.family}  # guessed from the script"
     if folder:
@@ -71,8 +80,7 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield "space:"
     yield from _space(draft)
     yield from _left(draft)
-    if draft.run_limit_s is not None:
-        yield f"limits: {{run: {_duration(draft.run_limit_s)}}}  # guessed: well above the dry run"
+    yield from _limits(draft)
     yield f"budget: {{trials: {draft.trials}}}"
     if shared(draft.route):
         yield "runner: {workers: 1}  # runs at a time would write to one file"
@@ -194,6 +202,19 @@ def domain(parameter: Parameter) -> str:
             shape = f"{parameter.kind}: [{', '.join(map(_value, options))}]"
     default = "" if parameter.default is None else f", default: {_value(parameter.default)}"
     return f"{{{shape}{default}}}"
+
+
+def _limits(draft: Draft) -> Iterator[str]:
+    limits = []
+    notes = []
+    if draft.run_limit_s is not None:
+        limits.append(f"run: {_duration(draft.run_limit_s)}")
+        notes.append("well above the dry run")
+    if draft.memory:
+        limits.append(f"memory: {_text(draft.memory)}")
+        notes.append(f"the memory is {draft.written_by}'s")
+    if limits:
+        yield f"limits: {{{', '.join(limits)}}}  # guessed: {'; '.join(notes)}"
 
 
 def _left(draft: Draft) -> Iterator[str]:
