@@ -20,7 +20,7 @@ from trialwright.records import (
 )
 from trialwright.report.figures import figures
 from trialwright.report.final import final_analysis
-from trialwright.space import Int, Space
+from trialwright.space import Float, Int, Space
 
 
 def recorded(folder: Path, *trials: tuple[dict, float | None], **more: object) -> Recorder:
@@ -171,6 +171,17 @@ def test_a_narrow_whole_number_is_widened_by_one(tmp_path: Path) -> None:
         observe(recorder, recorder.launch(recorder.admit(proposal)), layers / 10)
     sentences = [advice.sentence for advice in final_analysis(recorder.close()).advice]
     assert any("let it reach 3." in sentence for sentence in sentences), sentences
+
+
+def test_a_share_is_not_widened_beyond_one(tmp_path: Path) -> None:
+    """Momentum at the upper end of 0 to 0.99 may go nearer to 1, and not past it."""
+    space = Space((Float("momentum", 0.0, 0.99),))
+    recorder = Recorder(tmp_path, replace(network_task(trials=3), space=space))
+    for momentum in (0.0, 0.5, 0.99):
+        proposal = Proposal(configuration={"momentum": momentum}, by="expert")
+        observe(recorder, recorder.launch(recorder.admit(proposal)), momentum)
+    sentences = [advice.sentence for advice in final_analysis(recorder.close()).advice]
+    assert any("let it reach 0.995." in sentence for sentence in sentences), sentences
 
 
 def test_what_changed_is_told_against_first_and_parent(tmp_path: Path) -> None:

@@ -191,6 +191,9 @@ def _beyond(parameter: Float | Int, unit: float) -> tuple[str, str]:
         if end == "upper":
             return end, str(max(round(further), int(high) + 1))
         return end, str(min(max(round(further), min(int(low) - 1, 1)), int(low) - 1))
+    if low >= 0 and high < 1 <= further:
+        # A share, such as momentum: what was below 1 is likely to have to be.
+        return end, f"{(1 + high) / 2:.3g}"
     return end, f"{further:.2g}"
 
 
