@@ -124,6 +124,11 @@ class Session:
         """The runs that were started and have not ended."""
         return tuple(self._handles)
 
+    @property
+    def free(self) -> int:
+        """How many more runs could go on now."""
+        return self._post.runner.slots - len(self._handles)
+
     def due(self) -> list[RunKey]:
         """Return the runs that should be started, in order."""
         return list(self._due())

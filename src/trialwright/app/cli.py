@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from trialwright.app import optuna_commands
+from trialwright.app import agents, optuna_commands
 from trialwright.errors import TrialwrightError
 
 app = typer.Typer(
@@ -266,6 +266,9 @@ def version() -> None:
 
 import_ = app.command("import")(optuna_commands.import_)
 export = app.command("export")(optuna_commands.export)
+
+
+app.registered_commands += agents.verbs.registered_commands
 
 
 def main() -> None:

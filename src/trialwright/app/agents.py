@@ -1,0 +1,192 @@
+"""The shell's verbs for outside agents: `ask`, `tell`, `propose`, `suggest`, `history`, `note`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trialwright.errors import StudyError
+
+verbs = typer.Typer()
+
+StudyOption = Annotated[
+    Path | None,
+    typer.Option("--study", help="The study: its file, or its folder of results.", metavar="PATH"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+By = Annotated[str, typer.Option(help="The name that you go by in the study.", metavar="NAME")]
+
+
+class State(StrEnum):
+    """States of a trial."""
+
+    queued = "queued"
+    running = "running"
+    done = "done"
+    failed = "failed"
+    pruned = "pruned"
+    cancelled = "cancelled"
+
+
+class Order(StrEnum):
+    """Orders of trials."""
+
+    number = "number"
+    value = "value"
+
+
+class Expectation(StrEnum):
+    """How a result is expected to compare with the parent's."""
+
+    better = "better"
+    worse = "worse"
+    no_worse = "no_worse"
+    same = "same"
+
+
+@verbs.command()
+def ask(*, study: StudyOption = None, by: By = "agent", json: Json = False) -> None:
+    """Take the next run, to run it yourself; `tell` how it went."""
+    from trialwright.app import visiting
+
+    visiting.ask(visiting.Visit(study, by, json))
+
+
+@verbs.command()
+def tell(
+    run: Annotated[str, typer.Argument(help="The run, as `ask` named it.", metavar="RUN")],
+    *,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric's last value.", metavar="NAME=VALUE")
+    ] = None,
+    step: Annotated[float | None, typer.Option(help="The step that it belongs to.")] = None,
+    failed: Annotated[
+        str | None, typer.Option(help="It failed: why, such as diverged.", metavar="CAUSE")
+    ] = None,
+    detail: Annotated[str, typer.Option(help="What happened, in a line.")] = "",
+    pruned: Annotated[bool, typer.Option("--pruned", help="It was stopped early.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option(help="How long it took; else since `ask`.")
+    ] = None,
+    study: StudyOption = None,
+    by: By = "agent",
+    json: Json = False,
+) -> None:
+    """Say how a run went that `ask` handed out; the study judges it."""
+    from trialwright.app import visiting
+    from trialwright.desk import Told
+
+    if failed is not None and pruned:
+        raise StudyError("a run that failed was not pruned: give --failed or --pruned")
+    told = Told(
+        outcome="failed" if failed is not None else "pruned" if pruned else "done",
+        metrics=dict(visiting.metric_of(text) for text in metric or ()),
+        step=step,
+        cause=visiting.cause_of(failed) if failed is not None else None,
+        detail=detail,
+        seconds=seconds,
+    )
+    visiting.tell(visiting.Visit(study, by, json), run, told)
+
+
+@verbs.command()
+def propose(
+    *,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A parameter's value; the others stay.", metavar="NAME=VALUE"),
+    ] = None,
+    parent: Annotated[
+        int | None, typer.Option(help="The trial that is changed; else the best so far.", min=0)
+    ] = None,
+    why: Annotated[str, typer.Option(help="Why, in words.", metavar="TEXT")] = "",
+    expect: Annotated[
+        Expectation | None, typer.Option(help="How it will compare with the parent.")
+    ] = None,
+    study: StudyOption = None,
+    by: By = "agent",
+    json: Json = False,
+) -> None:
+    """Offer a configuration; it becomes a trial, or is refused with every reason."""
+    from trialwright.app import visiting
+    from trialwright.desk import Offer
+
+    offer = Offer(change={}, why=why, parent=parent, expect=expect.value if expect else None)
+    visiting.propose(visiting.Visit(study, by, json), values or (), offer)
+
+
+@verbs.command()
+def suggest(
+    *,
+    number: Annotated[int, typer.Option("--n", help="How many.", min=1, max=20)] = 1,
+    study: StudyOption = None,
+    json: Json = False,
+) -> None:
+    """Show what the study's own team would propose now, without admitting it."""
+    from trialwright.app import visiting
+
+    visiting.suggest(visiting.Visit(study, json=json), number)
+
+
+@verbs.command()
+def history(
+    *,
+    state: Annotated[State | None, typer.Option(help="Only trials in this state.")] = None,
+    by: Annotated[str | None, typer.Option(help="Only those of one proposer.")] = None,
+    last: Annotated[int, typer.Option(help="At most so many.", min=1)] = 50,
+    sort: Annotated[
+        Order, typer.Option(help="By number, or by value, the best first.")
+    ] = Order.number,
+    study: StudyOption = None,
+    json: Json = False,
+) -> None:
+    """List the trials, each in a line, and the notes."""
+    from trialwright.app import visiting
+    from trialwright.app.digest import Filter
+
+    choice = Filter(state=state.value if state else None, by=by, last=last, sort=sort.value)
+    visiting.history(visiting.Visit(study, json=json), choice)
+
+
+@verbs.command()
+def note(
+    text: Annotated[str, typer.Argument(help="What to write down.", metavar="TEXT")],
+    *,
+    trial: Annotated[int | None, typer.Option(help="The trial that it is about.", min=0)] = None,
+    study: StudyOption = None,
+    by: By = "agent",
+    json: Json = False,
+) -> None:
+    """Write a note into the study, for whoever reads its history."""
+    from trialwright.app import visiting
+
+    visiting.note(visiting.Visit(study, by, json), text, trial)
+
+
+@verbs.command()
+def mcp(
+    study: Annotated[
+        Path | None,
+        typer.Argument(help="The study file, its folder, or its results.", metavar="[STUDY]"),
+    ] = None,
+    *,
+    by: By = "agent",
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve over HTTP instead of standard input and output.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="Where to listen: this machine only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any.", min=0, max=65535)] = 0,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="What clients must send; else one is made up.", envvar="TRIALWRIGHT_MCP_TOKEN"
+        ),
+    ] = None,
+) -> None:
+    """Serve a study to agents that speak the Model Context Protocol."""
+    from trialwright.app.mcp.command import Wishes, serve
+
+    serve(Wishes(study=study, by=by, http=http, host=host, port=port, token=token))
