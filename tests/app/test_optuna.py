@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from optuna.trial import TrialState, create_trial
 from tests.app.commands import ran
 from tests.app.optuna_study import NAME, add_command, theirs
 from tests.histories import study_history
+from trialwright.app.optuna_import import Wishes, import_study
+from trialwright.errors import StudyError
 from trialwright.history import read
 from trialwright.studyfile import load
 
@@ -49,6 +52,7 @@ def one(value: float = 1.0, x: float = 0.5, **more: object) -> optuna.trial.Froz
     return create_trial(value=value, params={"x": x}, distributions=X, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_import_takes_every_trial_that_has_ended(exchanged: Path) -> None:
     """Values, states, curves and conditions are Optuna's; a repeat is one more seed."""
     study = optuna.load_study(study_name=NAME, storage=f"sqlite:///{exchanged / 'theirs.db'}")
@@ -72,6 +76,7 @@ def test_import_takes_every_trial_that_has_ended(exchanged: Path) -> None:
     assert load(exchanged / "study.yaml").space["momentum"].when == "opt == 'sgd'"
 
 
+@pytest.mark.slow
 def test_run_goes_on_from_the_imported_trials(exchanged: Path) -> None:
     """Ten real runs follow, whose proposals rest on Optuna's results, and find nothing worse."""
     history = read(exchanged / "runs" / "their-study")
@@ -88,6 +93,7 @@ def test_run_goes_on_from_the_imported_trials(exchanged: Path) -> None:
     assert not [notice for notice in history.notices if notice.topic == "code"]
 
 
+@pytest.mark.slow
 def test_export_holds_every_trial_with_its_reasons(exchanged: Path) -> None:
     """Runs become one trial, values of seeds stand in its attributes, and numbers are ours."""
     history = read(exchanged / "runs" / "their-study")
@@ -102,11 +108,15 @@ def test_export_holds_every_trial_with_its_reasons(exchanged: Path) -> None:
         values = {int(seed): v for seed, v in there.user_attrs["trialwright:values"].items()}
         assert values == trial.values
     new = study.trials[-1]
-    assert new.user_attrs["trialwright:rationale"] == history.trials[-1].proposal.rationale
+    assert new.system_attrs["trialwright:rationale"] == history.trials[-1].proposal.rationale
+    assert new.user_attrs["trialwright:by"] == "expert"
+    # The dashboard prints each on one line, and makes the page as wide as the longest.
+    assert max(len(json.dumps(value)) for value in new.user_attrs.values()) < 100
     assert set(new.intermediate_values) == {1, 2, 3}
     assert study.best_trial.number == history.best().number  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_notes_are_those_of_the_dashboard(exchanged: Path) -> None:
     """optuna-dashboard's own function reads each trial's note, and the study's."""
     notes = pytest.importorskip("optuna_dashboard._note", reason="optuna-dashboard is missing")
@@ -121,6 +131,7 @@ def test_notes_are_those_of_the_dashboard(exchanged: Path) -> None:
     assert "exported from Trialwright" in notes.get_note_from_system_attrs(attrs, None)["body"]
 
 
+@pytest.mark.slow
 def test_an_export_comes_back_as_it_was(exchanged: Path, tmp_path: Path) -> None:
     """Importing what we exported gives the same trials, values, reasons and predictions."""
     url = f"sqlite:///{exchanged / 'ours.db'}"
@@ -137,7 +148,7 @@ def test_without_a_command_run_says_what_to_add(tmp_path: Path) -> None:
     """An imported study can be looked at at once; `run` asks for the command, and runs nothing."""
     small(f"sqlite:///{tmp_path / 'a.db'}", one(2.0, 0.1), one(1.0, 0.2))
     assert ran(tmp_path, "import", "sqlite:///a.db", "--to", ".").returncode == 0
-    for command in (["status"], ["show", "1"], ["best"], ["report"]):
+    for command in (["show", "1"], ["report"]):
         answer = ran(tmp_path, *command)
         assert answer.returncode == 0, answer.stderr
     answer = ran(tmp_path, "run")
@@ -247,12 +258,23 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=lambda value: value[0][:12] if isinstance(value, list) else "",
 )
-def test_clear_errors(words: list[str], said: str, bad: Path) -> None:
+def test_clear_errors(
+    words: list[str], said: str, bad: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What can't be imported is said in one sentence, without a password; nothing is written."""
+    monkeypatch.chdir(bad)
     before = sorted(bad.rglob("*"))
-    answer = ran(bad, "import", *words)
-    assert answer.returncode == 2
-    assert said in answer.stderr
-    assert "secret" not in answer.stderr
-    assert "Traceback" not in answer.stderr
+    name = words[4] if len(words) > 3 else None
+    with pytest.raises(StudyError, match=re.escape(said)) as caught:
+        import_study(Wishes(url=words[0], folder=Path(words[2]), name=name))
+    assert "secret" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
     assert sorted(bad.rglob("*")) == before
+
+
+def test_an_error_ends_with_status_2(tmp_path: Path) -> None:
+    """The command line prints the sentence, and no traceback."""
+    answer = ran(tmp_path, "import", "sqlite:///none.db", "--to", "n")
+    assert answer.returncode == 2
+    assert answer.stderr == "trialwright: sqlite:///none.db: there is no file none.db\n"
+    assert not list(tmp_path.iterdir())

@@ -7,7 +7,6 @@ The rationale becomes the trial's note in optuna-dashboard, in the form in which
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,14 +16,13 @@ from pathlib import Path
 import optuna
 import typer
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from trialwright import __version__
 from trialwright.app.documents import Document, dumps, plain
 from trialwright.app.place import to_read
 from trialwright.history import History, Trial, read
-from trialwright.optuna.attributes import PREFIX, TRIAL, attributes
+from trialwright.optuna.attributes import PREFIX, TRIAL, WORDS, attributes
 from trialwright.optuna.storages import explained, made, shown
 from trialwright.propose.distributions import to_distributions
 from trialwright.propose.mirror import quiet
@@ -76,9 +74,7 @@ def export_study(wishes: Wishes) -> None:
 def _fill(study: optuna.Study, history: History) -> Counter[str]:
     """Add the trials that have ended; return how many have not, by state."""
     task = history.task
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names([task.objective.metric])
+    study.set_metric_names([task.objective.metric])
     study.set_user_attr(PREFIX + "version", __version__)
     _note(study, None, _about(history))
     distributions = to_distributions(task.space)
@@ -98,13 +94,16 @@ def _frozen(
 ) -> FrozenTrial:
     states = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
     configuration = dict(trial.configuration)
+    said = attributes(trial.proposal)
+    words = {key: value for key, value in said.items() if key in WORDS}
     frozen = create_trial(
         state=states[trial.state],
         value=trial.value,
         params=configuration,
         distributions={name: distributions[name] for name in configuration},
         intermediate_values=_intermediate(trial, metric),
-        user_attrs=dict(_attributes(trial)),
+        user_attrs={**{key: said[key] for key in said if key not in words}, **dict(_short(trial))},
+        system_attrs={**words, **dict(_long(trial))},
     )
     ended = [run.ended_at for run in trial.runs if run.ended_at is not None]
     if ended:
@@ -135,23 +134,27 @@ def _telling(trial: Trial) -> list[Observation]:
     return [seen for seen in ended if seen.outcome == trial.state]
 
 
-def _attributes(trial: Trial) -> Iterator[tuple[str, object]]:
+def _short(trial: Trial) -> Iterator[tuple[str, object]]:
+    """What the dashboard prints on one line each, and what it can draw: numbers and names."""
     yield TRIAL, trial.number
-    yield from attributes(trial.proposal).items()
+    yield PREFIX + "values", {str(seed): value for seed, value in trial.values.items()}
+    runs = [run.observation for run in trial.latest.values() if run.observation is not None]
+    yield PREFIX + "seconds", round(math.fsum(seen.seconds for seen in runs), 3)
     if trial.verdict is not None:
         yield PREFIX + "verdict", trial.verdict.status
-        yield PREFIX + "verdict_words", trial.verdict.sentence
-    runs = [run for run in trial.latest.values() if run.observation is not None]
-    yield PREFIX + "values", {str(seed): value for seed, value in trial.values.items()}
-    seconds = [run.observation.seconds for run in runs if run.observation is not None]
-    yield PREFIX + "seconds", round(math.fsum(seconds), 3)
     for seen in _telling(trial)[:1]:
-        yield PREFIX + "metrics", plain(seen.metrics)
         if seen.cause is not None:
             yield PREFIX + "cause", seen.cause
-    for run in runs[:1]:
-        if run.diagnosis is not None:
-            yield PREFIX + "diagnosis", run.diagnosis.sentence
+        for name, value in seen.metrics.items():
+            yield f"{PREFIX}metric:{name}", plain(value)
+
+
+def _long(trial: Trial) -> Iterator[tuple[str, object]]:
+    """Sentences besides the proposal's: in user attributes they would make the page very wide."""
+    if trial.verdict is not None:
+        yield PREFIX + "verdict_words", trial.verdict.sentence
+    if trial.run is not None and trial.run.diagnosis is not None:
+        yield PREFIX + "diagnosis", trial.run.diagnosis.sentence
 
 
 def _words(trial: Trial) -> str:

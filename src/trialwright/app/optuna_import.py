@@ -26,10 +26,10 @@ from trialwright.errors import StudyError
 from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.ledger import SqliteLedger
-from trialwright.optuna.attributes import TRIAL, proposal
+from trialwright.optuna.attributes import TRIAL
 from trialwright.optuna.space import Translation, inferred, widest
 from trialwright.optuna.storages import explained, stored
-from trialwright.optuna.trials import launch, observation_of
+from trialwright.optuna.trials import launch, observation_of, proposal_of
 from trialwright.propose.mirror import quiet
 from trialwright.records import (
     Admission,
@@ -167,7 +167,7 @@ def _note_trial(
     numbers: Mapping[int, int],
 ) -> None:
     number = len(found.history.trials)
-    made = proposal(runs[0].user_attrs, configuration)
+    made = proposal_of(runs[0], configuration)
     hypothesis = made.hypothesis
     if hypothesis is not None:
         against = _earlier(hypothesis.against, numbers, number)

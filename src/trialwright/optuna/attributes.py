@@ -21,6 +21,9 @@ PREFIX = "trialwright:"
 TRIAL = PREFIX + "trial"
 """The attribute with a trial's own number, in a study that we exported."""
 
+WORDS = frozenset({PREFIX + "rationale", PREFIX + "reasons", PREFIX + "hypothesis"})
+"""The attributes that hold sentences."""
+
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 """What an attribute can hold."""
 

@@ -6,12 +6,13 @@ Every way in which that can go wrong becomes one sentence, without the password 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError, OptunaError
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
 from sqlalchemy.exc import SQLAlchemyError
@@ -64,9 +65,16 @@ def made(url: str, name: str, direction: Direction, *, replaced: bool) -> optuna
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Turn what a storage raises into a `StudyError` that names it."""
+    """Turn what a storage raises into a `StudyError` that names it; drop what it warns of.
+
+    Optuna warns of what is experimental, and of options that a study file can't hold: the former
+    is our affair, and the latter we say ourselves.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            yield
     except (OptunaError, SQLAlchemyError, ImportError, OSError, RuntimeError, LookupError) as error:
         raise StudyError(f"{shown(url)} can't be used: {_brief(error, url)}") from None
     except ValueError as error:

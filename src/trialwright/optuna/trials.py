@@ -56,6 +56,11 @@ def history_of(trials: Sequence[FrozenTrial], translation: Translation, task: Ta
     return told.history
 
 
+def proposal_of(trial: FrozenTrial, configuration: Mapping[str, Scalar]) -> Proposal:
+    """Return the proposal that a trial tells of, whether we sampled it or exported it."""
+    return proposal({**trial.system_attrs, **trial.user_attrs}, configuration)
+
+
 def params_of(trial: FrozenTrial) -> dict[str, object]:
     """Return what is known of a trial's parameters, also before it has suggested them all."""
     if trial.state.is_finished():
@@ -112,7 +117,7 @@ class _Told:
         if self._translation.space.check(configuration):
             self._stand_in(configuration)
         elif not trial.state.is_finished():
-            self._admit(proposal(trial.user_attrs, configuration))
+            self._admit(proposal_of(trial, configuration))
         else:
             self._observe(trial, configuration)
 
@@ -125,7 +130,7 @@ class _Told:
                 self._stand_in(configuration)
                 self._run(replace(observed, run=RunKey(repeated, len(first.runs), 0)))
                 return
-        self._admit(proposal(trial.user_attrs, configuration))
+        self._admit(proposal_of(trial, configuration))
         self._run(observed)
 
     def _admit(self, proposed: Proposal) -> None:
