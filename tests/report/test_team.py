@@ -59,7 +59,7 @@ def test_the_section_tells_who_improved_at_what_cost(tmp_path: Path) -> None:
     assert cells["claude"][3:] == ("2", "2 of 2", "1", "4,000 tokens, $0.10", "1 of 2")
     assert cells["expert"][3:] == ("3", "0 of 2", "0", "–", "–")
     said = " ".join(found.sentences)
-    assert "Claude made 2 trials; 2 of 2 improved on the best at their time (100%" in said
+    assert "claude made 2 trials; 2 of 2 improved on the best at their time (100%" in said
     assert "exact 95% interval 16% to 100%" in said
     assert "The others made 3 trials; none of 2 improved" in said
     assert "2,000 tokens or $0.05 per improvement" in said

@@ -20,7 +20,16 @@ from trialwright.propose.credit import Standing, of_team
 from trialwright.report import words
 
 NONE = "–"
-HEADINGS = ("member", "next share", "credit", "trials", "improved", "refused", "cost", "inside")
+HEADINGS = (
+    "member",
+    "next share",
+    "credit",
+    "trials",
+    "improved",
+    "refused",
+    "cost",
+    "in interval",
+)
 """Of the table in a report."""
 
 
@@ -88,8 +97,8 @@ def bought(found: Sequence[Account], history: History) -> tuple[str, ...]:
         return ()
     others = [account for account in found if not account.model and account.trials]
     sign = history.task.objective.sign
-    lines = [_brought(models, "the models" if len(models) > 1 else models[0].name, sign=sign)]
-    lines += [_brought(others, "the others", sign=sign)] if others else []
+    lines = [_brought(models, "The models" if len(models) > 1 else models[0].name, sign=sign)]
+    lines += [_brought(others, "The others", sign=sign)] if others else []
     return (" ".join(lines), *_price(models), _CAUTION)
 
 
@@ -105,8 +114,7 @@ def _brought(found: Sequence[Account], name: str, *, sign: int) -> str:
         sum(account.improved.hits for account in found),
         sum(account.improved.total for account in found),
     )
-    stem = words.line(name, most=40)
-    stem = stem[:1].upper() + stem[1:] + f" made {words.count(trials, 'trial')}"
+    stem = f"{words.line(name, most=40)} made {words.count(trials, 'trial')}"
     if not rate.total:
         return f"{stem}, none with a best to beat yet."
     if not rate.hits:
