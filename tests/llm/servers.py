@@ -220,7 +220,7 @@ def _anthropic(move: Calls | Says, request: Request) -> dict[str, Any]:
     }
 
 
-def _google(move: Calls | Says, request: Request) -> dict[str, Any]:  # noqa: ARG001
+def _google(move: Calls | Says, request: Request) -> dict[str, Any]:
     if isinstance(move, Calls):
         part: dict[str, Any] = {"functionCall": {"name": move.tool, "args": move.arguments}}
     else:

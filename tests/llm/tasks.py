@@ -26,7 +26,7 @@ PLAIN = {"PATH": "/usr/bin:/bin"}
 """An environment without keys."""
 
 
-def score(configuration: Mapping[str, Scalar], seed: int) -> float:  # noqa: ARG001
+def score(configuration: Mapping[str, Scalar], seed: int) -> float:
     """What the tasks maximise: best at a rate of 0.3 and a depth of 5."""
     rate, depth = configuration["rate"], configuration["depth"]
     assert isinstance(rate, float)

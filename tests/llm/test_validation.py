@@ -36,7 +36,7 @@ HUGE = 10**400
 
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "out of the space": (change("rate", 1.5), "outside", "rate = 1.5 is not a number from 0 to 1"),
-    "an unknown parameter": (change("rat", 0.5), "unknown", "rat = 0.5 is unknown; the parameters are rate"),
+    "an unknown parameter": (change("rat", 0.5), "unknown", "rat = 0.5 is unknown; the parameters"),
     "an unknown option": (change("kind", "forest"), "outside", "kind = 'forest'"),
     "a number as text": (change("rate", "0.4"), "outside", "rate = '0.4'"),
     "a fraction of a whole number": (change("depth", 3.5), "outside", "depth = 3.5"),
@@ -250,9 +250,10 @@ def fuzzed() -> Any:
 def test_the_fuzz_reaches_what_it_should() -> None:
     """Among the drawn answers are legal ones: else nothing was shown about those."""
     what = {"proposals": [change("rate", 0.02)]}
-    with serving("openai", playing(_raw(json.dumps(what)))) as server:
-        with tempfile.TemporaryDirectory() as folder:
-            history = _study(
-                task(agent(server), space=CONDITIONAL, budget=Budget(trials=1)), Path(folder)
-            )
+    with (
+        serving("openai", playing(_raw(json.dumps(what)))) as server,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        one = task(agent(server), space=CONDITIONAL, budget=Budget(trials=1))
+        history = _study(one, Path(folder))
     assert makers(history) == ["model"]

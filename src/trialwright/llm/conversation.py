@@ -5,8 +5,8 @@ pydantic-ai and the provider's library load when the first question is asked, no
 
 from __future__ import annotations
 
+import asyncio
 import functools
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from trialwright.errors import ProposerError
 from trialwright.llm import providers
 from trialwright.llm.program import consult
 from trialwright.llm.question import Allowance, Answer, Question, Repair, Reply
-from trialwright.llm.tape import Player, Recorder, Tape, Turn
+from trialwright.llm.tape import FAILED, Player, Recorder, Tape, Turn
 from trialwright.records import Exchange
 from trialwright.task import Agent
 
@@ -35,7 +35,7 @@ NO_CALLS = "No calls are left: give your answer now."
 
 
 class Line:
-    """A member's line to its model. The model is made at the first question, and kept.
+    """A member's line to its model. Connections last for one conversation.
 
     With a `Recorder` every answer is written down; with a `Player` nothing else is asked.
     """
@@ -44,11 +44,6 @@ class Line:
         self.agent = agent
         self._environ = environ
         self._tape = tape
-        self._making = threading.Lock()
-        self._model: Model | None = None
-        self._turn = Turn(agent.name, "propose", 0)
-        # A provider's connections belong to the loop that they were opened in.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=agent.name)
 
     def ask(self, question: Question[Answer]) -> Reply[Answer]:
         """Hold one conversation. Whatever goes wrong in it is in the reply, not an exception."""
@@ -56,27 +51,26 @@ class Line:
         if self.agent.cli:
             return consult(self.agent, question, environ=self._environ, tape=self._tape)
         talk = _Talk(self.agent, question)
-        self._turn = Turn(self.agent.name, question.purpose, question.turn)
+        turn = Turn(self.agent.name, question.purpose, question.turn)
         try:
-            answer = self._thread.submit(talk.hold, self._ready()).result()
+            model = self._model(turn)
+            # Whoever asks may be in an event loop already, and there is one to a thread.
+            with ThreadPoolExecutor(max_workers=1, thread_name_prefix=self.agent.name) as thread:
+                answer = thread.submit(asyncio.run, talk.hold(model)).result()
             detail = ""
         except TimeoutError:
             answer, detail = None, f"no usable answer in {talk.patience_s:g} s"
         except Exception as error:  # noqa: BLE001  # a provider's library may raise anything
             answer, detail = None, _words(error)
+        if detail and isinstance(self._tape, Recorder):
+            self._tape.keep(turn, {FAILED: detail})
         return Reply(answer, talk.exchange(time.monotonic() - began, detail))
 
-    def _ready(self) -> Model:
-        with self._making:
-            if self._model is None:
-                self._model = self._made()
-            return self._model
-
-    def _made(self) -> Model:
+    def _model(self, turn: Turn) -> Model:
         if isinstance(self._tape, Player):
-            return _played(self.agent, self._tape, lambda: self._turn)
+            return _played(self.agent, self._tape, turn)
         model = providers.make(self.agent, self._environ)
-        return model if self._tape is None else _recorded(model, self._tape, lambda: self._turn)
+        return model if self._tape is None else _recorded(model, self._tape, turn)
 
 
 class _Talk:
@@ -92,7 +86,7 @@ class _Talk:
         self._calls = 0
         self._messages: list[ModelMessage] = []
 
-    def hold(self, model: Model) -> Any:
+    async def hold(self, model: Model) -> Any:
         from pydantic_ai import Agent as Partner
         from pydantic_ai import ModelRetry, UsageLimits, capture_run_messages
 
@@ -119,13 +113,15 @@ class _Talk:
         limits = UsageLimits(request_limit=1 + question.repairs + question.calls)
         with capture_run_messages() as messages:
             self._messages = messages
-            return partner.run_sync(
-                question.prompt,
-                model_settings=providers.settings(self._agent),
-                usage_limits=limits,
-                usage=self._usage,
-                timeout=self.patience_s,
-            ).output
+            async with model:
+                result = await partner.run(
+                    question.prompt,
+                    model_settings=providers.settings(self._agent),
+                    usage_limits=limits,
+                    usage=self._usage,
+                    timeout=self.patience_s,
+                )
+        return result.output
 
     @property
     def patience_s(self) -> float:
@@ -163,21 +159,22 @@ class _Talk:
             output_tokens=usage.output_tokens or 0,
             usd=None if dollars is None else float(dollars),
             seconds=round(seconds, 3),
-            repairs=(*self._causes, *["format"] * self._malformed()),
+            repairs=self._repairs(),
             outcome="failed" if detail else "answered",
             detail=detail,
         )
 
-    def _malformed(self) -> int:
-        """How often the model was told that its answer, or a call, is not of the stated form."""
-        from pydantic_ai.messages import RetryPromptPart
-
-        told = sum(
-            isinstance(part, RetryPromptPart)
-            for message in self._messages
-            for part in getattr(message, "parts", ())
-        )
-        return max(told - len(self._causes), 0)
+    def _repairs(self) -> tuple[str, ...]:
+        """What was wrong with the model's answers and calls, in their order."""
+        causes = iter(self._causes)
+        parts = (part for message in self._messages for part in message.parts)
+        retries = [retry for part in parts if (retry := getattr(part, "retry", None)) is not None]
+        told = [
+            next(causes, "format") if retry.cause == "model_retry" else "format"
+            for retry in retries
+        ]
+        # The last answer of those that could not be used is told to nobody.
+        return (*told, *causes)
 
     def _counted(self, tool: Callable[..., str]) -> Callable[..., str]:
         @functools.wraps(tool)
@@ -201,7 +198,7 @@ def _capped(model: Model, pay: Callable[[], None]) -> Model:
     return Capped(model)
 
 
-def _recorded(model: Model, tape: Recorder, turn: Callable[[], Turn]) -> Model:
+def _recorded(model: Model, tape: Recorder, turn: Turn) -> Model:
     from pydantic_ai.messages import ModelMessagesTypeAdapter
     from pydantic_ai.models.wrapper import WrapperModel
 
@@ -210,18 +207,21 @@ def _recorded(model: Model, tape: Recorder, turn: Callable[[], Turn]) -> Model:
 
         async def request(self, *args: Any, **named: Any) -> ModelResponse:
             response = await super().request(*args, **named)
-            tape.keep(turn(), ModelMessagesTypeAdapter.dump_python([response], mode="json")[0])
+            tape.keep(turn, ModelMessagesTypeAdapter.dump_python([response], mode="json")[0])
             return response
 
     return Recorded(model)
 
 
-def _played(agent: Agent, tape: Player, turn: Callable[[], Turn]) -> Model:
+def _played(agent: Agent, tape: Player, turn: Turn) -> Model:
     from pydantic_ai.messages import ModelMessagesTypeAdapter
     from pydantic_ai.models.function import AgentInfo, FunctionModel
 
     def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:  # noqa: ARG001
-        [response] = ModelMessagesTypeAdapter.validate_python([tape.next(turn())])
+        recorded = tape.next(turn)
+        if FAILED in recorded:
+            raise ProposerError(recorded[FAILED])
+        [response] = ModelMessagesTypeAdapter.validate_python([recorded])
         return response  # type: ignore[return-value]
 
     return FunctionModel(answer, model_name=agent.model)

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from trialwright.errors import ProposerError
 from trialwright.llm import providers
 from trialwright.llm.question import Allowance, Answer, Question, Repair, Reply
-from trialwright.llm.tape import Player, Recorder, Tape, Turn
+from trialwright.llm.tape import FAILED, Player, Recorder, Tape, Turn
 from trialwright.records import Exchange
 from trialwright.task import Agent
 
@@ -114,8 +114,16 @@ def _print(
         ProposerError: it can't be started, failed, or took too long.
     """
     if isinstance(tape, Player):
-        return str(tape.next(turn)["printed"])
-    printed = _run(agent, text, environ)
+        recorded = tape.next(turn)
+        if FAILED in recorded:
+            raise ProposerError(recorded[FAILED])
+        return str(recorded["printed"])
+    try:
+        printed = _run(agent, text, environ)
+    except ProposerError as error:
+        if isinstance(tape, Recorder):
+            tape.keep(turn, {FAILED: str(error)})
+        raise
     if isinstance(tape, Recorder):
         tape.keep(turn, {"printed": printed})
     return printed

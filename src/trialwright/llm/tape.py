@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 
 from trialwright.errors import ProposerError
 
+FAILED = "failed"
+"""Key of an answer that did not come: why."""
+
 
 class Turn(NamedTuple):
     """Whose answers: conversation `number` of member `by` for this purpose, from 0."""

@@ -23,8 +23,17 @@ from trialwright.task import Agent, Task
 SHOWN = 12
 """Trials that are shown in detail."""
 
+WHOLE = 20_000
+"""Characters of both parts as sent; tools and the answer's schema take another 3,500."""
+
 LONGEST = 9_000
 """Characters of the second part; trials are left out until it fits."""
+
+LONGEST_ROLE = 1_000
+"""Characters of a member's role."""
+
+LONGEST_CONFIGURATION = 1_200
+"""Characters of a configuration beyond which the optimiser shows one suggestion, not two."""
 
 LONGEST_DESCRIPTION = 2_500
 """Characters of the task's description."""
@@ -60,7 +69,7 @@ checks every proposal, runs it, and judges it over seeds; you decide no metric a
 
 def instructions(task: Task, agent: Agent) -> str:
     """Return what stays the same from turn to turn: rules, role, task and space."""
-    role = [f"Your role in the team: {agent.role}\n"] if agent.role else []
+    role = [f"Your role in the team: {agent.role[:LONGEST_ROLE]}\n"] if agent.role else []
     return "\n".join([RULES, *role, about(task), f"Space (JSON Schema):\n{schema(task)}"])
 
 
@@ -85,17 +94,26 @@ def schema(task: Task) -> str:
         }
         lines = [f"{json.dumps(name)}:{_compact(value)}" for name, value in bare.items()]
     must = full.get("description", "")
-    return "\n".join([*lines, *([str(must)] if must else [])])
+    text = "\n".join([*lines, *([str(must)] if must else [])])
+    if len(text) <= LONGEST_SPACE:
+        return text
+    return f"{text[:LONGEST_SPACE]}\n(cut: a fault in a proposal names what is allowed)"
 
 
-def state(task: Task, history: History, n: int, rng: np.random.Generator) -> str:
-    """Return what changes from turn to turn, at most about `LONGEST` characters."""
+def state(
+    task: Task, history: History, n: int, rng: np.random.Generator, *, beside: str = ""
+) -> str:
+    """Return what changes from turn to turn, at most about `LONGEST` characters.
+
+    `beside` are the instructions: where they are long, fewer trials are shown.
+    """
     head = [_progress(task, history, n), *_unknown(history)]
     tail = _optimiser(task, history, rng)
-    room = LONGEST - sum(map(len, head)) - len(tail)
+    left = WHOLE - len(json.dumps(beside)) - len(json.dumps([*head, tail]))
+    room = min(LONGEST - sum(map(len, head)) - len(tail), left)
     shown = telling(history)
     table = _table(history, shown)
-    while len(table) > room and len(shown) > 3:
+    while len(table) > room and len(shown) > 1:
         shown = shown[:-1]
         table = _table(history, shown)
     return "\n\n".join([*head, table, tail])
@@ -225,7 +243,10 @@ def _optimiser(task: Task, history: History, rng: np.random.Generator) -> str:
         guess = proposal.predicted
         expected = f", expects {_number(guess.low)} to {_number(guess.high)}" if guess else ""
         values = {key: _rounded(value) for key, value in proposal.configuration.items()}
-        lines.append(f"it would try {_compact(values)}{expected}: {proposal.rationale[:300]}")
+        shown = _compact(values)
+        lines.append(f"it would try {shown}{expected}: {proposal.rationale[:300]}")
+        if len(shown) > LONGEST_CONFIGURATION:
+            break
     if len(history.done()) >= INFLUENCES_FROM:
         told = [
             f"{one.parameter} {one.share:.0%} ({one.low:.0%} to {one.high:.0%})"

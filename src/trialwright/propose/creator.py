@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from trialwright.errors import ProposerError
+from trialwright.errors import ProposerError, TrialwrightError
 from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.llm.conversation import Line
@@ -28,6 +28,12 @@ from trialwright.task import Task
 
 REPAIRS = 2
 """Times per turn that the model may put its answer right."""
+
+LONGEST_RATIONALE = 4_000
+"""Characters of a rationale that are kept."""
+
+LONGEST_WHY = 600
+"""Characters of a value's reason, and of a claim, that are kept."""
 
 FAULTS_SHOWN = 6
 """Faults that one repair names."""
@@ -104,11 +110,12 @@ class Creator:
             raise ProposerError("the study's cap for language models is reached")
         reading = Reading(task, history, self.name)
         lookup = Lookup(task, history, self._around.log, rng)
+        stable = briefing.instructions(task, self._line.agent)
         reply = self._line.ask(
             Question(
                 purpose="propose",
-                instructions=briefing.instructions(task, self._line.agent),
-                prompt=briefing.state(task, history, n, rng),
+                instructions=stable,
+                prompt=briefing.state(task, history, n, rng, beside=stable),
                 answer=Suggestions,
                 check=lambda answer: reading.check(answer, n),
                 tools=lookup.tools,
@@ -189,10 +196,15 @@ class Reading:
             if number is not None and not 0 <= number < len(history.trials):
                 there = f"0 to {len(history.trials) - 1}" if history.trials else "none yet"
                 raise Repair(f"{what} {number} is no trial; there are {there}", cause="parent")
-        configuration = self._configuration(suggestion)
-        faults = space.check(configuration)
+        try:
+            configuration = self._configuration(suggestion)
+            faults = space.check(configuration)
+        except (TrialwrightError, TypeError, ValueError, OverflowError) as error:
+            # A condition or a constraint that can't be worked out for such values.
+            faults = (str(error),)
         if faults:
-            raise Repair("; ".join(faults), cause="outside")
+            known = all(one.name in space for one in suggestion.changes)
+            raise Repair("; ".join(faults), cause="outside" if known else "unknown")
         configuration = space.canonical(configuration)
         repeated = history.seen(configuration, code=history.code)
         if repeated is not None:
@@ -202,8 +214,8 @@ class Reading:
         return Proposal(
             configuration=configuration,
             by=self._by,
-            rationale=suggestion.rationale,
-            reasons={change.name: change.why for change in suggestion.changes if change.why},
+            rationale=suggestion.rationale[:LONGEST_RATIONALE],
+            reasons={one.name: one.why[:LONGEST_WHY] for one in suggestion.changes if one.why},
             hypothesis=self._hypothesis(suggestion),
             predicted=_interval(suggestion),
             parent=suggestion.parent,
@@ -232,7 +244,10 @@ class Reading:
             return None
         changed = suggestion.changes[0].name if len(suggestion.changes) == 1 else None
         return Hypothesis(
-            claim=suggestion.claim, expects=suggestion.expects, against=against, parameter=changed
+            claim=suggestion.claim[:LONGEST_WHY],
+            expects=suggestion.expects,
+            against=against,
+            parameter=changed,
         )
 
 
