@@ -16,6 +16,7 @@ from trialwright.desk import Assignment, Desk, Offer, Told
 from trialwright.errors import StudyBusy, StudyError
 from trialwright.history import History, read
 from trialwright.records import Admission, Refusal, Request, RunKey
+from trialwright.report.write import write
 from trialwright.study import Study
 from trialwright.studyfile import load
 
@@ -261,6 +262,18 @@ def test_notes_are_kept_with_author_and_trial(tmp_path: Path) -> None:
     for text, trial in (("x", 4), (" ", None), ("x" * 4001, None)):
         with pytest.raises(StudyError):
             agent.note(text, trial)
+
+
+def test_notes_stand_in_both_reports(tmp_path: Path) -> None:
+    """With their author and trial, and harmless whatever is in them."""
+    agent = desk(tmp_path, trials=1)
+    agent.tell(str(agent.ask().run), Told(outcome="done", metrics={"val_acc": 0.5}))
+    agent.note("too <script>alert(1)</script> lucky", 0)
+    write(agent.history(), agent.study.folder)
+    html = (agent.study.folder / "report.html").read_text()
+    assert "visitor on trial 0: too &lt;script&gt;alert(1)&lt;/script&gt; lucky" in html
+    markdown = (agent.study.folder / "report.md").read_text()
+    assert "- visitor on trial 0: too &lt;script&gt;alert(1)&lt;/script&gt; lucky" in markdown
 
 
 def test_a_suggestion_is_what_the_team_would_propose_and_admits_nothing(tmp_path: Path) -> None:
