@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
+from functools import lru_cache
 from pathlib import Path
 
 LIMIT_S = 120
@@ -58,17 +63,66 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def ran(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder to its end."""
-    return subprocess.run(
-        command(*words),
-        cwd=folder,
-        env=environment(**more),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-    )
+    """Run a command in a folder to its end, in a process of its own."""
+    with tempfile.TemporaryDirectory() as place:
+        out, err = Path(place, "out"), Path(place, "err")
+        wish = {
+            "folder": str(folder),
+            "environment": environment(**more),
+            "out": str(out),
+            "err": str(err),
+            "words": words,
+        }
+        with _WARMING:
+            try:
+                status = _warm().serve(json.dumps(wish))
+            except BaseException:
+                # Its answer may come later, and must not be taken for the next command's.
+                _warm().end()
+                _warm.cache_clear()
+                raise
+        return subprocess.CompletedProcess(
+            command(*words), status, out.read_text(), err.read_text()
+        )
+
+
+_WARMING = threading.Lock()
+
+
+class _Warm:
+    """The process that commands are forked from; see `tests.app.warm`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.app.warm"],
+            cwd=Path(__file__).parents[2],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        atexit.register(self.close)
+
+    def serve(self, wish: str) -> int:
+        """Have one command run; return its exit status."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(wish + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._process.communicate()
+
+    def end(self) -> None:
+        """Kill the process."""
+        self._process.kill()
+
+
+@lru_cache(maxsize=1)
+def _warm() -> _Warm:
+    return _Warm()
 
 
 def lay_out(folder: Path, *, sleep: float = 0.0, trials: int = 3) -> Path:

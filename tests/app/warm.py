@@ -1,0 +1,76 @@
+"""A process that has loaded the command line, and forks one process per command from it.
+
+What a command does is what it does for a user; only its second of imports is spent once per test
+worker instead of once per test. One line of JSON per command on standard input, one per answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+MODULES = (
+    "trialwright.app.cli",
+    "trialwright.app.running",
+    "trialwright.app.init.command",
+    "trialwright.report.html",
+    "trialwright.report.terminal",
+    "trialwright.study",
+    "trialwright.studyfile",
+    "scipy.stats",
+    "sklearn.ensemble",
+)
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    for module in MODULES:
+        __import__(module)
+    for line in sys.stdin:
+        wish = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _be(wish)
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _be(wish: dict[str, Any]) -> NoReturn:
+    """Become the command: its folder, environment, arguments and files."""
+    os.setsid()
+    os.chdir(wish["folder"])
+    os.environ.clear()
+    os.environ.update(wish["environment"])
+    for number, path, mode in (
+        (0, os.devnull, os.O_RDONLY),
+        (1, wish["out"], os.O_WRONLY | os.O_CREAT),
+        (2, wish["err"], os.O_WRONLY | os.O_CREAT),
+    ):
+        descriptor = os.open(path, mode, 0o600)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    # What was opened before the fork keeps the warm process's own ends.
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, m) for n, m in enumerate("rww"))
+    sys.argv = ["trialwright", *wish["words"]]
+    status = 1
+    try:
+        from trialwright.app.cli import main as command
+
+        command()
+        status = 0
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:  # noqa: BLE001  # as the interpreter would
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
