@@ -23,6 +23,9 @@ SCHEMA = 2
 2: exchanges with models, analyses, and requests that offer, tell and note.
 """
 
+UNKNOWN_SEED = -1
+"""In a launch: the seed that the run got was never recorded."""
+
 Category = Literal[
     "hyperparameter",
     "architecture",
@@ -225,7 +228,7 @@ class Launch:
     kind: Literal["launch"] = "launch"
     run: RunKey
     seed: int
-    """The seed itself, as the script gets it."""
+    """The seed itself, as the script gets it; `UNKNOWN_SEED` of an imported run."""
     command: tuple[str, ...]
     machine: str
     """Id of the machine record."""

@@ -148,9 +148,9 @@ def test_without_a_command_run_says_what_to_add(tmp_path: Path) -> None:
     """An imported study can be looked at at once; `run` asks for the command, and runs nothing."""
     small(f"sqlite:///{tmp_path / 'a.db'}", one(2.0, 0.1), one(1.0, 0.2))
     assert ran(tmp_path, "import", "sqlite:///a.db", "--to", ".").returncode == 0
-    for command in (["show", "1"], ["report"]):
-        answer = ran(tmp_path, *command)
-        assert answer.returncode == 0, answer.stderr
+    assert "Seed 0 (its seed is not known)" in ran(tmp_path, "show", "1").stdout
+    assert ran(tmp_path, "report").returncode == 0
+    assert "(seed not known)" in (tmp_path / "runs" / "small" / "report.html").read_text()
     answer = ran(tmp_path, "run")
     assert answer.returncode == 2
     assert "command is missing; add, e.g., command: [" in answer.stderr

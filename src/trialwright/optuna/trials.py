@@ -20,6 +20,7 @@ from trialwright.history import History
 from trialwright.optuna.attributes import PREFIX, proposal
 from trialwright.optuna.space import Translation
 from trialwright.records import (
+    UNKNOWN_SEED,
     Admission,
     CodeVersion,
     Curve,
@@ -38,9 +39,6 @@ PROPOSED = PREFIX + "proposed"
 
 FIXED = "fixed_params"
 """Where Optuna keeps what `enqueue_trial` was given."""
-
-UNKNOWN_SEED = -1
-"""In a launch: the seed that the run got was never recorded."""
 
 _CODE = CodeVersion(id="optuna")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from trialwright.analysis.compare import HypothesisStatus, hypothesis_status
 from trialwright.history import History, Run, Trial
+from trialwright.records import UNKNOWN_SEED
 from trialwright.report import words
 from trialwright.report.words import Change
 
@@ -21,8 +22,8 @@ class RunRow:
 
     seed: int
     """Its index."""
-    given: int
-    """The seed that the script got."""
+    given: int | None
+    """The seed that the script got; None: not recorded, of an imported run."""
     attempt: int
     outcome: str
     value: float | None
@@ -147,7 +148,7 @@ def _run(run: Run) -> RunRow:
     seen = run.observation
     return RunRow(
         seed=run.key.seed,
-        given=run.launch.seed,
+        given=None if run.launch.seed == UNKNOWN_SEED else run.launch.seed,
         attempt=run.key.attempt,
         outcome=_outcome(run),
         value=seen.value if seen else None,

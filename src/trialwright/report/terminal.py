@@ -234,7 +234,8 @@ def _run(told: RunRow, run: Run, *, metric: str, folder: Path | None) -> Rendera
     if folder is not None:
         facts.append(("log", Text(str(run_folder(folder, run.key) / "stdout.log"))))
     head = Text(f"\nSeed {told.seed}", style="bold")
-    head.append(f" (the script got {told.given})", style="not bold")
+    given = "its seed is not known" if told.given is None else f"the script got {told.given}"
+    head.append(f" ({given})", style="not bold")
     head.append(f", attempt {told.attempt + 1}" if told.attempt else "")
     tail = [Padding(_text(told.log_tail, lines=True), (0, 0, 0, 4))] if told.log_tail else []
     return Group(head, _facts(facts), *tail)
