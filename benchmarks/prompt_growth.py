@@ -40,7 +40,7 @@ CHARACTERS = 4
 STEPS = 30
 
 DESCRIPTION = """\
-A convolutional network on CIFAR-10, trained for 30 epochs on one GPU; 45,000 images for training and
+A convolutional network on CIFAR-10, trained for 30 epochs on one GPU; 45,000 images to train on and
 5,000 for validation. The accuracy on the validation images decides. Runs take about 20 minutes."""
 
 PARAMETERS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,15 @@ from tests.histories import NETWORK, study_history
 from tests.llm.servers import Calls, change, final, playing, serving, told
 from tests.llm.tasks import PLAIN, SPACE, agent, ran, task
 from trialwright.errors import ProposerError
+from trialwright.execute.simulate import SimulatedRunner
 from trialwright.history import History
 from trialwright.llm.conversation import Line
 from trialwright.propose.creator import Creator, Surroundings
-from trialwright.space import Choice, Float, Space
+from trialwright.space import Choice, Configuration, Float, Space
+from trialwright.study import Study
 from trialwright.task import Objective, Task
+
+Metrics = Mapping[str, float]
 
 
 def sent(what: Task, history: History, *, role: str = "") -> int:
@@ -64,13 +69,13 @@ def test_fifty_parameters_with_long_words_stay_below_6000_tokens(tmp_path: Path)
     assert len(space.parameters) == 50
     usual = task("random", trials=8, space=space, description="All of it matters. " * 2000)
     what = replace(usual, objective=Objective(metric="val_accuracy"))
-    with prompt_growth.SimulatedRunner(prompt_growth_curves) as runner:
-        history = prompt_growth.Study(what, tmp_path, runner=runner, environ=PLAIN).run()
+    with SimulatedRunner(wide_curves) as runner:
+        history = Study(what, tmp_path, runner=runner, environ=PLAIN).run()
     assert len(history.done()) == 8
     assert sent(what, history, role="Be bold. " * 2000) <= prompt_growth.LARGEST
 
 
-def prompt_growth_curves(configuration: dict[str, object], seed: int) -> object:
+def wide_curves(configuration: Configuration, seed: int) -> Iterator[tuple[float, Metrics]]:
     """The benchmark's curves, for a space that calls its width otherwise."""
     return prompt_growth.curves({**configuration, "width": configuration["hidden"]}, seed)
 
@@ -105,7 +110,7 @@ def test_answers_of_tools_are_bounded(tmp_path: Path) -> None:
 
 def test_a_configuration_can_be_asked_about(tmp_path: Path) -> None:
     """`predict` answers for a legal configuration, and names the fault of another."""
-    good = {"rate": 0.2, "depth": 3, "kind": "tree"}
+    good: Configuration = {"rate": 0.2, "depth": 3, "kind": "tree"}
     calls = [
         Calls("predict", {"configuration": good}),
         Calls("predict", {"configuration": {**good, "depth": 90}}),

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from tests.llm.servers import (
     Calls,
-    Hangs,
     Move,
     Refuses,
     Request,

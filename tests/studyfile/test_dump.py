@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +15,13 @@ from trialwright.errors import SpaceError
 from trialwright.space import Float, Space
 from trialwright.studyfile import dump, parse
 from trialwright.task import (
+    Agent,
     Budget,
     Delivery,
     Environment,
     Keep,
     Limits,
+    Member,
     MetricRoute,
     Objective,
     Prune,
@@ -27,6 +30,8 @@ from trialwright.task import (
     Task,
 )
 
+MEMBER_NAMES: tuple[Member, ...] = get_args(Member)
+
 
 def doubled(text: str) -> str:
     """The text with its braces as text, where placeholders are looked for."""
@@ -34,7 +39,40 @@ def doubled(text: str) -> str:
 
 
 TEXTS = st.text(max_size=40).filter(lambda text: "\0" not in text)
+SHORT = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=20)
+
+
+def name_of(member: Member | Agent) -> str:
+    """What a member is called."""
+    return member.name if isinstance(member, Agent) else member
+
+
 SECONDS = st.one_of(st.integers(1, 10**6).map(float), st.floats(1e-3, 1e6))
+COMMON = {
+    "name": SHORT.filter(lambda name: name not in (*MEMBER_NAMES, "user", "grid", "rerun")),
+    "temperature": st.none() | st.floats(0, 2),
+    "role": TEXTS,
+    "price": st.none() | st.tuples(st.floats(0, 1e3), st.floats(0, 1e3)),
+    "timeout_s": SECONDS,
+    "output_tokens": st.integers(200, 10**6),
+}
+MODELS = st.builds(
+    Agent,
+    model=st.sampled_from(["openai:a", "openai:qwen3:32b", "anthropic:null", "google:1e5"]),
+    base_url=st.sampled_from([None, "http://127.0.0.1:1/v1", "https://a.example"]),
+    key=st.sampled_from([None, "MY_KEY"]),
+    effort=st.sampled_from([None, "low"]),
+    **COMMON,  # type: ignore[arg-type]
+)
+PROGRAMS = st.builds(
+    Agent,
+    cli=st.lists(st.sampled_from(["claude", "-p", "a b", "null", "{}", ""]), max_size=3).map(
+        lambda more: ("agent", *more)
+    ),
+    **COMMON,  # type: ignore[arg-type]
+)
+BARE = st.sampled_from(["openai:gpt-5", "google:g"]).map(lambda name: Agent(name=name, model=name))
+MEMBERS = st.one_of(st.sampled_from(MEMBER_NAMES), MODELS, PROGRAMS, BARE)
 TASKS = st.builds(
     Task,
     name=st.sampled_from(["t", "water-2", "2024", "null", "1e5"]),
@@ -77,14 +115,15 @@ TASKS = st.builds(
         log_bytes=st.integers(1, 2**40),
     ),
     budget=st.builds(
-        Budget, trials=st.none() | st.integers(1, 10**6), time_s=st.none() | SECONDS
+        Budget, trials=st.none() | st.integers(1, 10**6), time_s=st.none() | SECONDS,
+        usd=st.none() | st.floats(0.001, 1e6), tokens=st.none() | st.integers(1, 10**12),
     ),
     seeds=st.builds(Seeds, screen=st.integers(1, 9), study=st.integers(0, 2**70)),
     prune=st.none() | st.builds(Prune, rule=st.sampled_from(["median", "asha"]),
                                 first=st.integers(1, 5), last=st.none() | st.integers(5, 9)),
     keep=st.builds(Keep, files=st.sampled_from([(), ("*.pt", "a/**")]), trials=st.integers(0, 3)),
     code=st.sampled_from([(), ("*.py",)]),
-    team=st.sampled_from([("expert",), ("tpe", "random")]),
+    team=st.lists(MEMBERS, min_size=1, max_size=3, unique_by=name_of).map(tuple),
     runner=st.builds(RunnerPlan, workers=st.none() | st.integers(1, 64),
                      gpus=st.none() | st.floats(0, 8)),
     model=st.none() | st.just("xgboost"),

@@ -127,6 +127,9 @@ def run(
     trials: Annotated[int | None, typer.Option(help="Trials in all.", min=1)] = None,
     workers: Annotated[int | None, typer.Option(help="Runs at a time.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="The study's own seed.", min=0)] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Models' answers from a recording; nobody is asked.")
+    ] = None,
     plain: Plain = False,
     json: Json = False,
 ) -> None:
@@ -139,7 +142,7 @@ def run(
     from trialwright.app.running import run as run_study
 
     changes = Changes(trials=trials, workers=workers, seed=seed)
-    raise typer.Exit(run_study(opened(place, changes), Output(plain, json)))
+    raise typer.Exit(run_study(opened(place, changes, replay), Output(plain, json)))
 
 
 @app.command()

@@ -59,13 +59,13 @@ class Output:
         return LiveWatcher(console)
 
 
-def opened(place: Place, changes: Changes = Changes()) -> Study:
-    """Open the study at a place.
+def opened(place: Place, changes: Changes = Changes(), replay: Path | None = None) -> Study:
+    """Open the study at a place; `replay` plays a recording back where models would be asked.
 
     Raises:
         TrialwrightError: its file can't be used, or the study can't be run here.
     """
-    return Study(changes.applied(load(place.file)), place.folder)
+    return Study(changes.applied(load(place.file)), place.folder, replay=replay)
 
 
 def run(study: Study, output: Output) -> int:

@@ -137,12 +137,14 @@ def trial_in_full(history: History, trial: Trial) -> str:
     lines = [
         line(history, trial),
         f"configuration: {_compact(dict(proposal.configuration))}",
-        f"rationale: {fence.clean(proposal.rationale, most=600)}",
+        f"rationale: {_said(proposal.rationale, 600)}",
     ]
     if proposal.hypothesis is not None:
         lines.append(f"hypothesis: {fence.clean(proposal.hypothesis.claim, most=300)}")
     if trial.verdict is not None:
-        lines.append(f"verdict: {trial.verdict.sentence}")
+        # A failed trial's sentence quotes what its script printed.
+        failed = trial.verdict.status == "failed"
+        lines.append(f"verdict: {'failed' if failed else trial.verdict.sentence}")
     for run in trial.latest.values():
         if run.observation is not None:
             seen = run.observation
@@ -244,7 +246,7 @@ def _optimiser(task: Task, history: History, rng: np.random.Generator) -> str:
         expected = f", expects {_number(guess.low)} to {_number(guess.high)}" if guess else ""
         values = {key: _rounded(value) for key, value in proposal.configuration.items()}
         shown = _compact(values)
-        lines.append(f"it would try {shown}{expected}: {proposal.rationale[:300]}")
+        lines.append(f"it would try {shown}{expected}: {_said(proposal.rationale, 300)}")
         if len(shown) > LONGEST_CONFIGURATION:
             break
     if len(history.done()) >= INFLUENCES_FROM:
@@ -265,6 +267,11 @@ def _number(value: Scalar) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return fence.name(str(value))
+
+
+def _said(text: str, most: int) -> str:
+    """The beginning of what a proposer said."""
+    return fence.clean(text[:most], most=most)
 
 
 def _rounded(value: Scalar) -> Scalar:
