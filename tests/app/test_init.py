@@ -286,7 +286,9 @@ def test_named_metric_is_found_without_the_guessed_split(
     answer, _ = init(tmp_path, "--metric", name, "--no-dry-run")
     assert answer.returncode == 0, answer.stderr
     first = load(tmp_path / "study.yaml").metrics.patterns[0]
-    assert re.fullmatch(first, line)
+    found = re.fullmatch(first, line)
+    assert found is not None
+    assert float(found[name]) == value
     task, said = made(tmp_path, "--metric", name, "--force")
     assert task.objective.metric == name
     assert f"{name} = {value} after" in said

@@ -146,7 +146,15 @@ def named(metric: str, candidates: Sequence[Reported]) -> list[Reported]:
     """Return candidates that a wished metric may mean, renamed to it: `accuracy` for `acc`."""
     wished = metric.lower()
     meant = [one for one in candidates if wished in _names(one)]
-    return [replace(one, metric=metric) if one.where == "output" else one for one in meant]
+    return [_renamed(one, metric) if one.where == "output" else one for one in meant]
+
+
+def _renamed(one: Reported, metric: str) -> Reported:
+    """A printed number under another name, which its pattern must give it, too."""
+    if not metric.isidentifier():
+        return replace(one, metric=metric)
+    pattern = one.pattern.replace(f"(?P<{one.metric}>", f"(?P<{metric}>")
+    return replace(one, metric=metric, pattern=pattern)
 
 
 def _names(one: Reported) -> set[str]:
