@@ -6,6 +6,7 @@ import math
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.app.commands import command, environment, lay_out
 from trialwright.desk import Assignment, Desk, Offer, Told
 from trialwright.errors import StudyBusy, StudyError
 from trialwright.history import History, read
-from trialwright.records import Admission, Refusal, Request, RunKey
+from trialwright.records import Admission, Observation, Refusal, Request, RunKey
 from trialwright.report.write import write
 from trialwright.study import Study
 from trialwright.studyfile import load
@@ -197,6 +198,25 @@ def test_a_run_is_told_of_once(tmp_path: Path) -> None:
     agent.tell(run, Told(outcome="done", metrics={"val_acc": 0.5}))
     with pytest.raises(StudyError, match="told of already"):
         agent.tell(run, Told(outcome="done", metrics={"val_acc": 0.9}))
+    assert agent.trial(0).value == 0.5
+
+
+def test_many_may_come_at_once(tmp_path: Path) -> None:
+    """Whoever finds the desk taken waits: each agent is handed a run of its own."""
+    agents = [desk(tmp_path, by=f"agent{number}", trials=6) for number in range(6)]
+    with ThreadPoolExecutor(len(agents)) as pool:
+        asked = list(pool.map(lambda agent: agent.ask().run, agents))
+    assert sorted(run.trial for run in asked) == list(range(6))
+
+
+def test_a_word_that_crossed_another_changes_nothing(tmp_path: Path) -> None:
+    """Of two words about a run that were both noted before either was served, the first counts."""
+    agent = desk(tmp_path)
+    run = agent.ask().run
+    for value in (0.5, 0.9):
+        told = Observation(run=run, outcome="done", value=value, metrics={"val_acc": value})
+        agent.study.request(Request(what="tell", observation=told))
+    agent.propose(Offer(change={"lr": 0.2}))
     assert agent.trial(0).value == 0.5
 
 
