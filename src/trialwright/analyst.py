@@ -14,7 +14,7 @@ from trialwright.history import History
 from trialwright.llm.conversation import Line
 from trialwright.llm.question import Question, Repair
 from trialwright.propose import briefing, fence
-from trialwright.propose.creator import Told, left
+from trialwright.propose.creator import Told, left, turns
 from trialwright.records import Analysis
 from trialwright.report import prose
 from trialwright.report.final import FinalAnalysis, final_analysis
@@ -57,6 +57,7 @@ def analyse(line: Line, task: Task, history: History, told: Told) -> Analysis | 
             answer=Words,
             check=_not_empty,
             repairs=1,
+            turn=turns(history, line.agent.name, "analyse"),
             allowance=allowance,
         )
     )

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.app.commands import clear
+from tests.app.commands import ran as command_ran
 from tests.llm.servers import (
     Calls,
     Move,
@@ -23,7 +25,7 @@ from tests.llm.servers import (
 from tests.llm.tasks import agent, asked, makers, ran, task
 from trialwright.crew import TAPE
 from trialwright.errors import ProposerError
-from trialwright.history import History
+from trialwright.history import History, read
 from trialwright.llm.tape import Player, Recorder, Turn
 from trialwright.records import Proposal
 
@@ -106,6 +108,38 @@ def test_a_turn_that_a_kill_cut_short_counts_as_it_was_asked_again(tmp_path: Pat
     assert [player.next(first), player.next(second)] == [{"answer": 1}, {"answer": 2}]
     with pytest.raises(ProposerError, match="no further answer to m"):
         player.next(second)
+
+
+STUDY = """\
+goal: maximize y
+command: [python3, -c, "print('y={{rate}}', flush=True)"]
+metrics: {{regex: ['y=(?P<y>\\S+)']}}
+space:
+  rate: {{float: [0, 1], default: 0.5}}
+budget: {{trials: 3}}
+runner: {{workers: 1}}
+team: [{{name: model, model: 'openai:m', base_url: '{url}', key: SOME_KEY}}]
+"""
+
+
+@pytest.mark.slow
+def test_the_command_plays_a_recording_back(tmp_path: Path) -> None:
+    """`run --replay FILE` gives the same trials from the file alone: no server, no key."""
+    with serving("openai", lambda i, _: final(change("rate", 0.1 + i / 100))) as server:
+        (tmp_path / "study.yaml").write_text(STUDY.format(url=server.url))
+        first = command_ran(tmp_path, "run", "--plain", "--folder", "one", SOME_KEY="k")
+        assert first.returncode == 0, first.stderr
+    again = command_ran(
+        tmp_path, "run", "--plain", "--folder", "two", "--replay", f"one/{TAPE}", SOME_KEY=""
+    )
+    assert again.returncode == 0, again.stderr
+    recorded, played = read(tmp_path / "one"), read(tmp_path / "two")
+    assert makers(recorded) == ["model"] * 3
+    assert proposals(played) == proposals(recorded)
+    missing = command_ran(tmp_path, "run", "--folder", "three", "--replay", "none.jsonl")
+    clear(missing)
+    assert "there is no recording to replay in none.jsonl" in missing.stderr
+    assert not (tmp_path / "three").exists()
 
 
 @given(text=st.text(st.characters(exclude_categories=()), max_size=30))

@@ -15,7 +15,7 @@ from trialwright.history import History
 from trialwright.llm.conversation import Line
 from trialwright.llm.question import Question, Repair
 from trialwright.propose import briefing, fence
-from trialwright.propose.creator import Change, Reading, Suggestion, Surroundings, left
+from trialwright.propose.creator import Change, Reading, Suggestion, Surroundings, left, turns
 from trialwright.records import Diagnosis, Observation, Proposal
 from trialwright.task import Task
 
@@ -88,6 +88,7 @@ class Executor:
                 answer=Explanation,
                 check=check,
                 repairs=1,
+                turn=turns(history, self._line.agent.name, "diagnose"),
                 allowance=left(task, history),
             )
         )
