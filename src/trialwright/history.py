@@ -364,7 +364,7 @@ class History:
                 ) from None
             self.sequence = entry.sequence
 
-    def _take(self, entry: Entry) -> None:  # noqa: C901  # one line per kind of record
+    def _take(self, entry: Entry) -> None:  # noqa: C901, PLR0912  # a line per kind
         record = entry.record
         self._count_time(entry)
         match record:
