@@ -151,9 +151,7 @@ def _run(agent: Agent, text: str, environ: Mapping[str, str]) -> str:
         try:
             process.wait(agent.timeout_s)
         except subprocess.TimeoutExpired:
-            raise ProposerError(
-                f"{agent.cli[0]} gave no answer in {agent.timeout_s:g} s"
-            ) from None
+            raise ProposerError(f"{agent.cli[0]} gave no answer in {agent.timeout_s:g} s") from None
         finally:
             _end(process)
             answer, words = printed.text(), said.text()

@@ -32,7 +32,7 @@ RULES = """\
 You are the Executor of a team that tunes a training script. A run failed, and code could not tell
 why. Read the end of its log and its curve, and say in one or two sentences what happened. Then
 choose:
-- `repair`: the configuration caused it, and changing some parameters within the space would cure it;
+- `repair`: the configuration caused it, and changing parameters within the space would cure it;
 - `broken`: the script, its data or its environment is broken, whatever the configuration; say what
   the user has to fix;
 - `unknown`: neither can be told.
