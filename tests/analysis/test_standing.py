@@ -12,12 +12,16 @@ from tests.propose.proposer_conformance import MIXED, Journal, task_of
 from trialwright.analysis.standing import Account, Rate, accounts, interval_score
 from trialwright.history import History
 from trialwright.records import (
+    Admission,
     CodeVersion,
     Exchange,
     Interval,
+    Launch,
+    Observation,
     Proposal,
     Refusal,
     Request,
+    RunKey,
 )
 from trialwright.task import Agent
 
@@ -79,13 +83,16 @@ def test_results_of_different_code_are_not_compared() -> None:
     """The first value under new code improves on nothing, however good the old ones were."""
     journal = played(("expert", 1.0), ("expert", 2.0))
     journal.note(CodeVersion(id="other"))
-    recoded = [
-        replace(entry, code="other")
-        for entry in [trial.admission for trial in played(("claude", 9.0)).history.trials]
-    ]
-    journal.note(*[replace(admission, number=2) for admission in recoded])
+    for number, value in ((2, 9.0), (3, 9.5)):
+        key = RunKey(number, 0, 0)
+        journal.note(
+            Admission(number=number, proposal=proposal(number, "claude"), code="other"),
+            Launch(run=key, seed=0, command=("python",), machine="m"),
+            Observation(run=key, outcome="done", value=value),
+        )
     found = by_name(journal.history)
-    assert found["claude"].improved.total == 0
+    assert (found["claude"].improved.hits, found["claude"].improved.total) == (1, 1)
+    assert found["claude"].gain == pytest.approx(0.5)
     assert found["expert"].improved.hits == 1
 
 
