@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,48 +15,25 @@ import pytest
 
 from tests.app.commands import environment, ran
 from tests.app.optuna_study import add_command, theirs
+from tests.browsing import MARKS, chromium
 from trialwright.history import read
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 wait = pytest.importorskip("selenium.webdriver.support.wait", reason="selenium is not installed")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 DASHBOARD = Path(sys.executable).with_name("optuna-dashboard")
+PATIENCE_S = 60
 
 pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium or chromedriver is missing"),
+    *MARKS,
     pytest.mark.skipif(not DASHBOARD.exists(), reason="optuna-dashboard is not installed"),
-    # One browser at a time, whatever the number of test workers.
-    pytest.mark.xdist_group("browser"),
 ]
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1400,1100",
-)
-PATIENCE_S = 60
 
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[object]:
     """Chromium with a fresh profile."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path / "profile", "--window-size=1400,1100") as driver:
+        yield driver
 
 
 @pytest.fixture
