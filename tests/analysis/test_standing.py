@@ -111,12 +111,10 @@ def test_costs_are_added_up_and_an_unknown_price_stays_unknown() -> None:
     journal.note(asked, replace(asked, outcome="failed", purpose="diagnose"))
     account = by_name(journal.history)["claude"]
     assert (account.cost.exchanges, account.cost.failed, account.cost.tokens) == (2, 1, 2000)
-    assert account.usd_per_improvement == pytest.approx(0.01)
-    assert account.tokens_per_improvement == 1000
-    assert by_name(journal.history)["expert"].tokens_per_improvement is None
+    assert account.cost.usd == pytest.approx(0.02)
     journal.note(replace(asked, usd=None))
     account = by_name(journal.history)["claude"]
-    assert (account.cost.usd, account.usd_per_improvement) == (None, None)
+    assert account.cost.usd is None
 
 
 def test_refusals_are_the_proposers_own_and_not_a_visitors() -> None:

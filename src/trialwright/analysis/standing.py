@@ -89,18 +89,6 @@ class Account:
     calibration: Calibration | None
     """None if no result can be held against an interval of its own."""
 
-    @property
-    def usd_per_improvement(self) -> float | None:
-        """None without an improvement, or without a known price."""
-        hits = self.improved.hits
-        return None if self.cost.usd is None or not hits else self.cost.usd / hits
-
-    @property
-    def tokens_per_improvement(self) -> float | None:
-        """None without an improvement, or without a conversation."""
-        hits = self.improved.hits
-        return self.cost.tokens / hits if self.cost.exchanges and hits else None
-
 
 def accounts(history: History) -> list[Account]:
     """Return an account of each member of the team, and behind them of whoever else proposed."""
