@@ -14,7 +14,7 @@ from tests.llm.servers import WIRES, Wire, change, final, playing, serving
 from tests.llm.tasks import PLAIN, agent, asked, makers, task
 from tests.llm.tasks import ran as studied
 from trialwright.errors import StudyError
-from trialwright.llm import providers
+from trialwright.llm import headers, providers
 from trialwright.study import Study
 from trialwright.task import Agent, Budget
 
@@ -25,6 +25,14 @@ KEYS = {
     "GEMINI_API_KEY": "usual-gemini",
     "GOOGLE_API_KEY": "usual-google",
 }
+
+HEADERS = {
+    "OPENAI_ORG_ID": "my-organization",
+    "OPENAI_PROJECT_ID": "my-project",
+    "OPENAI_CUSTOM_HEADERS": "X-Proxy-Pass: secret-openai\nauthorization: Bearer secret-bearer",
+    "ANTHROPIC_CUSTOM_HEADERS": "X-Proxy-Pass: secret-anthropic\nX-Api-Key: secret-key",
+}
+"""What libraries send along, if it stands in the user's environment."""
 
 
 @pytest.mark.parametrize(("provider", "variable"), providers.KEYS.items())
@@ -69,6 +77,54 @@ def test_an_address_in_the_study_file_never_gets_the_usual_key(
     sent = json.dumps([[request.path, dict(request.headers)] for request in server.requests])
     assert [value for value in KEYS.values() if value in sent] == []
     assert providers.KEYLESS in sent
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_an_address_in_the_study_file_gets_no_header_of_the_environment(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what the request needs, whatever a provider's library would add; the key is the own."""
+    for name, value in HEADERS.items():
+        monkeypatch.setenv(name, value)
+    with serving(wire, playing(final(change("rate", 0.2)))) as server:
+        what = task(agent(server, key="MY_KEY"), trials=1)
+        environ = {**PLAIN, **HEADERS, "MY_KEY": "my-own-secret"}
+        history = studied(what, tmp_path, environ=environ)
+    assert makers(history) == ["model"]
+    sent = {name.lower(): value for name, value in server.requests[0].headers.items()}
+    assert set(sent) <= {*headers.NEEDED, *headers.AUTHORIZATION, "user-agent"}
+    assert "secret-" not in json.dumps(sent)
+    assert "my-own-secret" in json.dumps(sent)
+
+
+def test_the_users_own_headers_go_where_the_user_sends_the_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address in the user's environment gets what the environment says."""
+    for name, value in HEADERS.items():
+        monkeypatch.setenv(name, value)
+    with serving("openai", playing(final(change("rate", 0.2)))) as server:
+        what = task(Agent(name="model", model="openai:some-model"), trials=1)
+        environ = {**PLAIN, "OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": server.url}
+        studied(what, tmp_path, environ=environ)
+    sent = {name.lower(): value for name, value in server.requests[0].headers.items()}
+    assert sent["openai-organization"] == "my-organization"
+    assert sent["x-proxy-pass"] == "secret-openai"
+
+
+def test_two_keys_of_google_are_no_news(tmp_path: Path) -> None:
+    """With both variables set, its library's warning of a choice that it has not is kept off."""
+    with serving("google", playing(final(change("rate", 0.2)))) as server:
+        (tmp_path / "study.yaml").write_text(
+            "goal: maximize y\ncommand: [python3, -c, \"print('y=1')\"]\n"
+            "metrics: {regex: ['y=(?P<y>\\S+)']}\nspace: {rate: {float: [0, 1]}}\n"
+            f"budget: {{trials: 1}}\nteam: [{{model: 'google:m', base_url: '{server.url}'}}]\n"
+        )
+        answer = ran(tmp_path, "run", "--plain", GOOGLE_API_KEY="a", GEMINI_API_KEY="b")
+    assert answer.returncode == 0, answer.stderr
+    assert len(server.requests) > 0
+    assert answer.stderr == ""
+    assert "GEMINI_API_KEY" not in answer.stdout
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -6,16 +6,21 @@ what is missing.
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from trialwright.errors import ProposerError
+from trialwright.llm.headers import bare_client, closing
 from trialwright.task import Agent, nearest
 
 if TYPE_CHECKING:
+    import httpx2
     from pydantic_ai.models import Model
 
 KEYS: Mapping[str, str] = {
@@ -89,26 +94,68 @@ def make(agent: Agent, environ: Mapping[str, str]) -> Model:
     variable = _key_variable(agent, environ)
     key = environ[variable] if variable else KEYLESS
     url = _url(agent, environ)
+    if agent.base_url is None:
+        return _made(provider, name, _Door(key, url, client=None))
+    client = bare_client(key, timeout_s=agent.timeout_s)
+    return closing(_made(provider, name, _Door(key, url, client)), client)
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Where a provider's library goes, and with what."""
+
+    key: str
+    url: str | None
+    client: httpx2.AsyncClient | None
+    """None: the library's own."""
+
+
+def _made(provider: str, name: str, door: _Door) -> Model:
+    key, url, client = door.key, door.url, door.client
     match provider:
         case "anthropic":
             from pydantic_ai.models.anthropic import AnthropicModel
             from pydantic_ai.providers.anthropic import AnthropicProvider
 
-            return AnthropicModel(name, provider=AnthropicProvider(api_key=key, base_url=url))
+            return AnthropicModel(
+                name, provider=AnthropicProvider(api_key=key, base_url=url, http_client=client)
+            )
         case "google":
             from google.genai.types import HttpRetryOptions
             from pydantic_ai.models.google import GoogleModel
             from pydantic_ai.providers.google import GoogleProvider
 
             retries = HttpRetryOptions(attempts=RETRIES + 1)
-            return GoogleModel(
-                name, provider=GoogleProvider(api_key=key, base_url=url, retry_options=retries)
-            )
+            with _google_quiet():
+                made = GoogleProvider(
+                    api_key=key, base_url=url, http_client=client, retry_options=retries
+                )
+            return GoogleModel(name, provider=made)
         case _:
             from pydantic_ai.models.openai import OpenAIChatModel
             from pydantic_ai.providers.openai import OpenAIProvider
 
-            return OpenAIChatModel(name, provider=OpenAIProvider(api_key=key, base_url=url))
+            return OpenAIChatModel(
+                name, provider=OpenAIProvider(api_key=key, base_url=url, http_client=client)
+            )
+
+
+@contextmanager
+def _google_quiet() -> Iterator[None]:
+    """Keep Google's library from telling the terminal which of two keys it would have used.
+
+    It looks into the environment even where it is given a key, and uses the one it is given.
+    """
+    log = logging.getLogger("google_genai._api_client")
+
+    def other(record: logging.LogRecord) -> bool:
+        return "GOOGLE_API_KEY" not in record.getMessage()
+
+    log.addFilter(other)
+    try:
+        yield
+    finally:
+        log.removeFilter(other)
 
 
 def price(agent: Agent, read: int, written: int, *, cached: int = 0) -> Decimal | None:
