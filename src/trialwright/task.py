@@ -141,6 +141,8 @@ class Budget:
     """US dollars for language models; without them the study goes on."""
     tokens: int | None = None
     """Tokens for language models, read and written."""
+    model_time_s: float | None = None
+    """Seconds of waiting for language models, conversation by conversation; not the study's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

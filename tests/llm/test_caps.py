@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.llm.servers import (
     Move,
     Provider,
     Request,
+    Script,
     change,
     final,
     playing,
@@ -25,7 +27,7 @@ from tests.llm.servers import (
 )
 from tests.llm.tasks import agent, asked, makers, ran, task
 from trialwright.history import read
-from trialwright.task import Budget
+from trialwright.task import Agent, Budget
 
 EACH = READ + WRITTEN
 """Tokens of one answer."""
@@ -78,6 +80,42 @@ def test_an_answer_that_is_paid_for_is_used(tmp_path: Path) -> None:
     assert makers(history) == ["model", "random"]
 
 
+def test_a_cap_in_model_time_leaves_the_rest_to_the_others(tmp_path: Path) -> None:
+    """Every conversation takes some time: after the first one nobody is asked any more."""
+    with serving("openai", rates) as server:
+        budget = Budget(trials=4, model_time_s=1e-6)
+        history = ran(task(agent(server), budget=budget), tmp_path)
+    # The cap is looked at before a request, and by then the conversation has begun.
+    assert server.requests == []
+    assert "cap for language models is reached" in asked(history)[0].detail
+    assert len(asked(history)) == 1
+    assert makers(history) == ["random"] * 4
+
+
+def test_a_cap_in_model_time_ends_a_conversation_before_its_next_request(tmp_path: Path) -> None:
+    """A model that only looks things up stops when its time is up, not at the bound of calls."""
+
+    def slowly(_index: int, _request: Request) -> Move:
+        time.sleep(1.0)
+        return Calls("suggest", {})
+
+    with serving("openai", slowly) as server:
+        budget = Budget(trials=2, model_time_s=2.0)
+        history = ran(task(agent(server), budget=budget), tmp_path)
+    assert len(server.requests) <= 2
+    assert "cap for language models is reached" in asked(history)[0].detail
+    assert makers(history) == ["random"] * 2
+
+
+def test_a_program_is_held_to_model_time(tmp_path: Path) -> None:
+    """A command line that answers nonsense is not started again once the time is used up."""
+    slow = ("python3", "-c", "import time; time.sleep(2.2); print('nothing')")
+    budget = Budget(trials=2, model_time_s=2.0)
+    history = ran(task(Agent(name="cli", cli=slow), budget=budget), tmp_path)
+    assert [one.requests for one in asked(history)] == [1]
+    assert makers(history) == ["random"] * 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cap", ["tokens: 400", "usd: 0.4"])
 def test_a_cap_holds_over_a_kill_and_a_resume(cap: str, tmp_path: Path) -> None:
@@ -101,7 +139,33 @@ def test_a_cap_holds_over_a_kill_and_a_resume(cap: str, tmp_path: Path) -> None:
     assert history.spent[0] == proposing
 
 
-def _killed_at_question(server: Provider, folder: Path, *, number: int) -> None:
+@pytest.mark.slow
+def test_a_cap_in_model_time_holds_over_a_kill_and_a_resume(tmp_path: Path) -> None:
+    """What the first session waited for its models counts in the next one, which asks nobody."""
+
+    def late(index: int, request: Request) -> Move:
+        if index == 0:
+            time.sleep(3.0)
+        return rates(index, request)
+
+    with serving("openai", late) as server:
+        text = STUDY.format(cap="model_time: 1h", url=server.url)
+        (tmp_path / "study.yaml").write_text(text)
+        _killed_at_question(server, tmp_path, number=1, script=late)
+        before = read(tmp_path / "runs" / "capped")
+        assert [one.seconds >= 3.0 for one in before.exchanges] == [True]
+        (tmp_path / "study.yaml").write_text(text.replace("model_time: 1h", "model_time: 3s"))
+        answer = command_ran(tmp_path, "run", "--plain")
+        assert answer.returncode == 0, answer.stderr
+        assert len(server.requests) == 2
+    history = read(tmp_path / "runs" / "capped")
+    assert makers(history) == ["model"] + ["random"] * 7
+    assert history.exchanges == before.exchanges
+
+
+def _killed_at_question(
+    server: Provider, folder: Path, *, number: int, script: Script = rates
+) -> None:
     """Run the study, and kill it when question `number` (from 0) is asked, before its answer."""
     process = subprocess.Popen(
         command("run", "--plain"),
@@ -112,12 +176,12 @@ def _killed_at_question(server: Provider, folder: Path, *, number: int) -> None:
         stderr=subprocess.DEVNULL,
     )
 
-    def script(index: int, request: Request) -> Move:
+    def killing(index: int, request: Request) -> Move:
         if index == number:
             os.kill(process.pid, signal.SIGKILL)
-        return rates(index, request)
+        return script(index, request)
 
-    server.script = script
+    server.script = killing
     process.wait(timeout=120)
     assert process.returncode == -signal.SIGKILL
     server.script = rates

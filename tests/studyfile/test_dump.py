@@ -117,6 +117,7 @@ TASKS = st.builds(
     budget=st.builds(
         Budget, trials=st.none() | st.integers(1, 10**6), time_s=st.none() | SECONDS,
         usd=st.none() | st.floats(0.001, 1e6), tokens=st.none() | st.integers(1, 10**12),
+        model_time_s=st.none() | SECONDS,
     ),
     seeds=st.builds(Seeds, screen=st.integers(1, 9), study=st.integers(0, 2**70)),
     prune=st.none() | st.builds(Prune, rule=st.sampled_from(["median", "asha"]),

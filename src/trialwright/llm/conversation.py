@@ -47,7 +47,6 @@ class Line:
 
     def ask(self, question: Question[Answer]) -> Reply[Answer]:
         """Hold one conversation. Whatever goes wrong in it is in the reply, not an exception."""
-        began = time.monotonic()
         if self.agent.cli:
             return consult(self.agent, question, environ=self._environ, tape=self._tape)
         talk = _Talk(self.agent, question)
@@ -64,7 +63,7 @@ class Line:
             answer, detail = None, _words(error)
         if detail and isinstance(self._tape, Recorder):
             self._tape.keep(turn, {FAILED: detail})
-        return Reply(answer, talk.exchange(time.monotonic() - began, detail))
+        return Reply(answer, talk.exchange(detail))
 
     def _model(self, turn: Turn) -> Model:
         if isinstance(self._tape, Player):
@@ -84,6 +83,7 @@ class _Talk:
         self._usage = RunUsage()
         self._causes: list[str] = []
         self._calls = 0
+        self._began = time.monotonic()
         self._messages: list[ModelMessage] = []
 
     async def hold(self, model: Model) -> Any:
@@ -134,9 +134,12 @@ class _Talk:
             ProposerError: one is reached.
         """
         usage = self._usage
-        cost = Allowance(tokens=usage.total_tokens, usd=self._dollars())
+        cost = Allowance(tokens=usage.total_tokens, usd=self._dollars(), seconds=self._seconds())
         if self._question.allowance.less(cost).spent:
             raise ProposerError("the study's cap for language models is reached")
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
 
     def _dollars(self) -> Decimal | None:
         usage = self._usage
@@ -147,7 +150,7 @@ class _Talk:
             cached=usage.cache_read_tokens or 0,
         )
 
-    def exchange(self, seconds: float, detail: str) -> Exchange:
+    def exchange(self, detail: str) -> Exchange:
         usage, agent, dollars = self._usage, self._agent, self._dollars()
         return Exchange(
             by=agent.name,
@@ -158,7 +161,7 @@ class _Talk:
             cached_tokens=usage.cache_read_tokens or 0,
             output_tokens=usage.output_tokens or 0,
             usd=None if dollars is None else float(dollars),
-            seconds=round(seconds, 3),
+            seconds=round(self._seconds(), 3),
             repairs=self._repairs(),
             outcome="failed" if detail else "answered",
             detail=detail,

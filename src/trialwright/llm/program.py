@@ -51,7 +51,7 @@ def consult(
     for _ in range(1 + question.repairs):
         text = prompt + complaint
         try:
-            _pay(agent, question, read, written)
+            _pay(agent, question, read, written, began=began)
             printed = _print(agent, text, environ=environ, tape=tape, turn=turn)
         except ProposerError as error:
             detail = str(error)
@@ -93,14 +93,20 @@ def _dollars(agent: Agent, read: int, written: int) -> float | None:
     return None if found is None else float(found)
 
 
-def _pay(agent: Agent, question: Question[Answer], read: int, written: int) -> None:
+def _pay(
+    agent: Agent, question: Question[Answer], read: int, written: int, *, began: float
+) -> None:
     """Look at the caps before a start.
 
     Raises:
         ProposerError: one is reached.
     """
     tokens, usd = (read + written) // CHARACTERS, providers.price(agent, read, written)
-    cost = Allowance(tokens=tokens, usd=None if usd is None else usd / CHARACTERS)
+    cost = Allowance(
+        tokens=tokens,
+        usd=None if usd is None else usd / CHARACTERS,
+        seconds=time.monotonic() - began,
+    )
     if question.allowance.less(cost).spent:
         raise ProposerError("the study's cap for language models is reached")
 

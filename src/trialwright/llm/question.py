@@ -36,24 +36,24 @@ class Allowance:
 
     tokens: int | None = None
     usd: Decimal | None = None
+    seconds: float | None = None
 
     def less(self, cost: Allowance) -> Allowance:
         """Return what is left after `cost`, in which None is nothing.
 
         >>> Allowance(tokens=100).less(Allowance(tokens=30, usd=Decimal("0.1")))
-        Allowance(tokens=70, usd=None)
+        Allowance(tokens=70, usd=None, seconds=None)
         """
         return Allowance(
             tokens=None if self.tokens is None else self.tokens - (cost.tokens or 0),
             usd=None if self.usd is None else self.usd - (cost.usd or 0),
+            seconds=None if self.seconds is None else self.seconds - (cost.seconds or 0),
         )
 
     @property
     def spent(self) -> bool:
         """Whether nothing is left."""
-        return (self.tokens is not None and self.tokens <= 0) or (
-            self.usd is not None and self.usd <= 0
-        )
+        return any(part is not None and part <= 0 for part in (self.tokens, self.usd, self.seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,10 +134,12 @@ class Creator:
 def left(task: Task, history: History) -> Allowance:
     """Return what the study may still spend on models."""
     tokens, usd = history.spent
+    seconds = math.fsum(one.seconds for one in history.exchanges)
     budget = task.budget
     return Allowance(
         tokens=None if budget.tokens is None else budget.tokens - tokens,
         usd=None if budget.usd is None else Decimal(str(budget.usd)) - Decimal(str(usd)),
+        seconds=None if budget.model_time_s is None else budget.model_time_s - seconds,
     )
 
 

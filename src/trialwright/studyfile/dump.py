@@ -93,7 +93,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     yield "limits", _limits(task.limits)
     yield "budget", _given({
         "trials": budget.trials, "runs": budget.runs, "time": _duration(budget.time_s),
-        "usd": budget.usd, "tokens": budget.tokens,
+        "usd": budget.usd, "tokens": budget.tokens, "model_time": _duration(budget.model_time_s),
     })  # fmt: skip
     yield "seeds", _given({"screen": _unless(1, seeds.screen), "study": _unless(0, seeds.study)})
     yield "prune", None if prune is None else _given({

@@ -161,7 +161,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
 _KNOWN = {
     "metrics": ("regex", "file", "tensorboard", "rename"),
     "limits": ("run", "memory", "stall", "grace", "log"),
-    "budget": ("trials", "runs", "time", "usd", "tokens"),
+    "budget": ("trials", "runs", "time", "usd", "tokens", "model_time"),
     "seeds": ("screen", "study"),
     "prune": ("rule", "first", "factor", "warmup", "last"),
     "keep": ("files", "trials"),
@@ -344,6 +344,7 @@ def _budget(fields: Fields, problems: Problems) -> Budget:
         time_s=section.duration("time"),
         usd=section.number("usd", above=0),
         tokens=section.whole("tokens", least=1),
+        model_time_s=section.duration("model_time"),
     )
 
 
