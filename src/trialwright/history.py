@@ -449,7 +449,8 @@ class History:
         self.launches += 1
         self._pending.add(trial.number)
         self._revalue(trial)
-        self._keys.setdefault((trial.code, self.space.key(trial.configuration)), trial.number)
+        if launch.code is not None:
+            self._keys.setdefault((trial.code, self.space.key(trial.configuration)), trial.number)
 
     def _observe(self, observation: Observation, at: float) -> None:
         trial = self.trials[observation.run.trial]

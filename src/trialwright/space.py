@@ -365,7 +365,7 @@ class Space:
 
     def key(self, configuration: Configuration) -> str:
         """Return a text that two configurations share exactly when they are the same."""
-        return json.dumps(self.canonical(configuration), sort_keys=True)
+        return _in_order(self.canonical(configuration))
 
     def check(self, configuration: Configuration) -> tuple[str, ...]:
         """Return one sentence per fault: parameter, value, and what was allowed; () if legal.
@@ -527,6 +527,8 @@ class Space:
 
 
 _MISSING: Scalar = None
+
+_in_order = json.JSONEncoder(sort_keys=True).encode
 
 
 def _applies(parameter: Parameter, values: Configuration) -> bool:

@@ -105,7 +105,7 @@ def command(folder: Path, *argv: str, number: int = 0, **changes: object) -> Ord
         "command": argv,
         "environment": environment(folder),
         "workdir": folder,
-        "folder": folder / "trials" / f"{number:04d}" / "runs" / "0.0",
+        "folder": folder / "trials" / f"{number:04d}-0.0",
         "limits": Limits(grace_s=0.3),
         "metrics": MetricRoute(),
     }

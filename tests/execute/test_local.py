@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -99,15 +99,17 @@ def test_a_run_without_input_reads_none(runner: LocalRunner, tmp_path: Path) -> 
     assert "EOFError" in observation.log_tail
 
 
-def test_files_that_are_there_already_stay_untouched(runner: LocalRunner, tmp_path: Path) -> None:
-    """A file with the wanted content is not written again; another content is replaced."""
-    same, other = tmp_path / "same.json", tmp_path / "other.json"
-    same.write_bytes(b"{}")
-    other.write_bytes(b"old")
-    before = same.stat().st_ino, same.stat().st_mtime_ns
-    ended(runner, script(tmp_path, QUICK, files={same: b"{}", other: b"new"}))
-    assert (same.stat().st_ino, same.stat().st_mtime_ns) == before
-    assert other.read_bytes() == b"new"
+def test_what_a_killed_coordinator_left_is_written_anew(
+    runner: LocalRunner, tmp_path: Path
+) -> None:
+    """A run of a name that was begun before finds its own configuration, and not a torn one."""
+    order = script(tmp_path, QUICK)
+    config = order.folder / "config.yaml"
+    order.folder.mkdir(parents=True)
+    config.write_bytes(b"lr: 0.1\nmomen")
+    order = replace(order, files={config: b"lr: 0.2\n"})
+    assert ended(runner, order).outcome == "done"
+    assert config.read_bytes() == b"lr: 0.2\n"
 
 
 def test_signals_are_as_a_shell_would_leave_them(runner: LocalRunner, tmp_path: Path) -> None:

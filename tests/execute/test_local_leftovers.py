@@ -211,7 +211,7 @@ def test_a_killed_coordinator_leaves_no_process_and_no_lock(tmp_path: Path) -> N
         booked = (folder / "pids").read_text().split() if (folder / "pids").exists() else []
         assert alive([int(pid) for pid in booked if pid.isdigit()]) == []
         assert alive([child.pid for child in before]) == []
-        assert not (folder / "trials/0000/runs/0.0/stdout.log.tmp").exists()
+        assert not (folder / "trials/0000-0.0/stdout.log.tmp").exists()
 
 
 def test_a_run_about_to_end_is_not_lost_with_its_coordinator(tmp_path: Path) -> None:

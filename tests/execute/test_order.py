@@ -93,7 +93,7 @@ class TestCommand:
                 tmp_path, "python3", "t.py", "--lr={lr}", "-d{depth}", "{seed}/{trial}", "{folder}"
             )
         )
-        folder = tmp_path / "runs" / "t" / "trials" / "0007" / "runs" / "0.1"
+        folder = tmp_path / "runs" / "t" / "trials" / "0007-0.1"
         assert made.command == ("python3", "t.py", "--lr=1e-05", "-d3", "11/7", str(folder))
         assert made.folder == folder == run_folder(tmp_path / "runs" / "t", KEY)
 
@@ -219,7 +219,7 @@ class TestConfigurationFile:
         values: dict[str, Scalar] = {"optim.lr": 1e-05, "optim.name": "on", "n": 3}
         made = order(task(tmp_path, space=space), configuration=values)
         assert yaml.safe_load(written(made)) == {"optim": {"lr": 1e-05, "name": "on"}, "n": 3}
-        assert made.command[2] == str(tmp_path / "runs/t/trials/0007/config.yaml")
+        assert made.command[2] == str(tmp_path / "runs/t/trials/0007-0.1/config.yaml")
         assert list(made.files) == [Path(made.command[2])]
 
     def test_json(self, tmp_path: Path) -> None:
@@ -381,10 +381,10 @@ class TestEnvironment:
         assert made.environment == {
             "HOME": "/somewhere/me",
             "PYTHONUNBUFFERED": "1",
-            "TRIALWRIGHT_CONFIG": str(study / "trials/0007/config.yaml"),
+            "TRIALWRIGHT_CONFIG": str(study / "trials/0007-0.1/config.yaml"),
             "TRIALWRIGHT_SEED": "11",
             "TRIALWRIGHT_TRIAL": "7",
-            "TRIALWRIGHT_FOLDER": str(study / "trials/0007/runs/0.1"),
+            "TRIALWRIGHT_FOLDER": str(study / "trials/0007-0.1"),
             "TRIALWRIGHT_RUN": f"{study}#0007/0.1",
             "TRIALWRIGHT_STUDY_FOLDER": str(study),
         }

@@ -53,7 +53,7 @@ def test_trial_view_tells_all_about_a_trial(history: History, tmp_path: Path) ->
     assert [f"Seed {seed} (the script got 100{seed})" in said for seed in range(4)] == [True] * 4
     assert "█" in said
     assert "diagnosis" in said
-    assert f"runs/digits/trials/{best.number:04d}/runs/0.0/stdout.log" in said
+    assert f"runs/digits/trials/{best.number:04d}-0.0/stdout.log" in said
 
 
 def test_trial_view_of_a_failure_shows_the_log(history: History) -> None:

@@ -158,7 +158,7 @@ class LocalRunner:
         files = LogFiles(order.folder)
         if not files.log.exists():
             return None
-        exited = recorded(order.folder) or guessed(order.folder)
+        exited = recorded(order.folder) or guessed(order)
         collector = Collector(order.metrics, workdir=order.workdir, since=exited.began_at)
         tail = replay(files, collector, cap=order.limits.log_bytes)
         collector.finish()

@@ -60,7 +60,7 @@ def make_order(
     """
     study_folder, task_folder = _absolute(study_folder), _absolute(task.folder)
     folder = run_folder(study_folder, run)
-    config = folder.parents[1] / f"config.{task.delivery.format}"
+    config = folder / f"config.{task.delivery.format}"
     own = {"config": str(config), "seed": str(seed), "trial": str(run.trial), "folder": str(folder)}
     words = _values(task, configuration) | own
     ours = {

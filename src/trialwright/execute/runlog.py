@@ -189,11 +189,16 @@ def _replay_points(files: LogFiles, collector: Collector, *, final: bool) -> Non
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file under another name and rename it: a reader sees the old one or the new."""
     temporary = f"{path}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    write(temporary, content)
+    os.rename(temporary, path)  # noqa: PTH104  # pathlib's takes three times as long
+
+
+def write(path: Path | str, content: bytes) -> None:
+    """Write a file that nobody reads meanwhile."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
     finally:
         os.close(descriptor)
-    os.rename(temporary, path)  # noqa: PTH104  # pathlib's takes three times as long

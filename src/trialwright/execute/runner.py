@@ -44,9 +44,9 @@ def run_folder(study_folder: Path, run: RunKey) -> Path:
     """Return the folder of one run.
 
     >>> run_folder(Path("water"), RunKey(7, 0, 1)).as_posix()
-    'water/trials/0007/runs/0.1'
+    'water/trials/0007-0.1'
     """
-    return study_folder / "trials" / f"{run.trial:04d}" / "runs" / f"{run.seed}.{run.attempt}"
+    return study_folder / "trials" / f"{run.trial:04d}-{run.seed}.{run.attempt}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Literal
 
 from trialwright.execute.failures import Ending
 from trialwright.execute.metrics import Collector
-from trialwright.execute.runlog import LogFiles, RunLog, write_atomically
+from trialwright.execute.runlog import LogFiles, RunLog, write, write_atomically
 from trialwright.execute.runner import Inbox, Order, Reported
 from trialwright.execute.slots import Slot
 from trialwright.process.guard import Spawn
@@ -136,27 +136,18 @@ class Exit:
 def prepare(number: int, order: Order, inbox: Inbox, slot: Slot) -> Underway:
     """Lay out a run's folder and files, with nothing left of an earlier run of that name."""
     files = LogFiles(order.folder)
-    # From the top: `parents=True` tries from the bottom, and takes twice as many calls.
-    for folder in reversed(order.folder.parents[:2]):
-        folder.mkdir(exist_ok=True, parents=True)
     try:
         order.folder.mkdir()
+    except FileNotFoundError:
+        order.folder.mkdir(parents=True)
     except FileExistsError:
-        for path in (files.log, files.metrics, files.cut, order.folder / EXIT):
+        for path in (files.log, files.metrics, files.cut, order.folder / EXIT, *order.files):
             path.unlink(missing_ok=True)
     for path, content in order.files.items():
-        _write_if_new(path, content)
+        if path.parent != order.folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, content)
     return Underway(number, order, inbox, slot)
-
-
-def _write_if_new(path: Path, content: bytes) -> None:
-    try:
-        if path.read_bytes() == content:
-            return
-    except FileNotFoundError:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True)
-    write_atomically(path, content)
 
 
 def spawn_of(live: Underway) -> Spawn:
@@ -192,10 +183,9 @@ def recorded(folder: Path) -> Exit | None:
         return None
 
 
-def guessed(folder: Path) -> Exit:
+def guessed(order: Order) -> Exit:
     """What can be said of a run that was killed together with its guard."""
-    log = LogFiles(folder).log
-    # The folder was made when the run began; what the script wrote into it may have changed that.
-    began_at = min(folder.stat().st_mtime, folder.parent.stat().st_mtime)
-    seconds = max(log.stat().st_mtime - began_at, 0.0)
+    # Its configuration was written when it began, and its log when it last said something.
+    began_at = min(path.stat().st_mtime for path in (order.folder, *order.files) if path.exists())
+    seconds = max(LogFiles(order.folder).log.stat().st_mtime - began_at, 0.0)
     return Exit(None, "interrupted", seconds, None, began_at)

@@ -399,13 +399,12 @@ def _offer_to_oom_killer(pid: int) -> None:
 
 
 def _write(path: str, content: bytes) -> None:
-    temporary = path + ".tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    """Write a small file at one go: who reads it takes a torn one for none."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, content)
     finally:
         os.close(descriptor)
-    os.rename(temporary, path)  # noqa: PTH104
 
 
 def _pipe() -> tuple[int, int]:

@@ -15,10 +15,12 @@ Message = Mapping[str, object]
 _LENGTH = struct.Struct(">I")
 _CHUNK = 65536
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def pack(message: Message) -> bytes:
     """Return a message as it goes over the wire; strings may hold undecodable bytes of paths."""
-    body = json.dumps(message, separators=(",", ":")).encode()
+    body = _encode(message).encode()
     return _LENGTH.pack(len(body)) + body
 
 
