@@ -64,7 +64,7 @@ def analyse(line: Line, task: Task, history: History, told: Told) -> Analysis | 
     told(reply.exchange)
     if reply.answer is None:
         return None
-    said = fence.clean(reply.answer.analysis, most=LONGEST)
+    said = fence.prose(reply.answer.analysis, most=LONGEST)
     checked = prose.check(said, prose.numbers(history, facts))
     return Analysis(
         by=line.agent.name, text=checked.text, struck=checked.struck, trials=len(history.trials)
@@ -82,13 +82,17 @@ def written(analysis: FinalAnalysis) -> str:
         lines.append(f"Its curve: {best.diagnosis}")
     if analysis.gain is not None:
         lines.append(f"Gain: {analysis.gain.sentence}")
-    lines += [f"Influence: {one.sentence}" for one in analysis.influences]
+    lines += [
+        f"Influence of {one.parameter}: {one.sentence}" for one in analysis.influences if one.varied
+    ]
+    still = ", ".join(one.parameter for one in analysis.influences if not one.varied)
+    lines += [f"Never varied, so nothing is known of their influence: {still}."] if still else []
     lines += [f"Failed: {group.sentence}" for group in analysis.failures]
     lines += [f"Advice: {one.sentence}" for one in analysis.advice]
     if analysis.calibration is not None:
         lines.append(f"Predictions: {analysis.calibration.sentence}")
     lines += [f"Warning: {text}" for text in analysis.warnings]
-    return "\n".join(fence.clean(text, most=600) for text in lines)
+    return "\n".join(" ".join(fence.prose(text, most=1_000).split()) for text in lines)
 
 
 def _not_empty(answer: Words) -> None:

@@ -25,8 +25,8 @@ MOST = 3
 LOG = 4_000
 """Characters of the log that are shown."""
 
-LONGEST = 400
-"""Characters of a diagnosis."""
+LONGEST = 1_000
+"""Characters of a diagnosis, and of a remedy."""
 
 RULES = """\
 You are the Executor of a team that tunes a training script. A run failed, and code could not tell
@@ -99,13 +99,13 @@ class Executor:
         repair = None
         if answer.cause == "repair":
             repair = reading.child(_suggested(answer, observation))
-        said = fence.clean(answer.diagnosis, most=LONGEST)
+        said = fence.prose(answer.diagnosis, most=LONGEST)
         return Explained(
             diagnosis=Diagnosis(
                 run=observation.run, findings=("failed",), sentence=said, by=self._line.agent.name
             ),
             repair=repair,
-            remedy=fence.clean(answer.remedy, most=LONGEST) if answer.cause == "broken" else "",
+            remedy=fence.prose(answer.remedy, most=LONGEST) if answer.cause == "broken" else "",
         )
 
     def _asked_for(self, history: History, observation: Observation) -> bool:

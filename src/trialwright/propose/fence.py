@@ -1,7 +1,8 @@
 """Text of scripts and logs on its way into a prompt: cleaned, cut, and marked as data.
 
 Whatever a run printed, a file holds or a metric is called may have been written to steer a model.
-Nothing here makes that safe by itself: what a model says decides neither metric nor verdict.
+Nothing here makes that safe by itself: what a model says decides neither metric nor verdict. What
+a model wrote is cleaned here as well, as prose: its paragraphs stay whole.
 """
 
 from __future__ import annotations
@@ -38,6 +39,25 @@ def clean(text: str, *, most: int) -> str:
     lines = [_line(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     # Last, since what was between the letters of a tag is gone only now.
     return _TAGS.sub(r"(\1", "\n".join(lines))[-most:].strip("\n")
+
+
+def prose(text: str, *, most: int) -> str:
+    r"""Return what a model or a person wrote: cleaned, its paragraphs whole, cut only at its end.
+
+    What is cut off is replaced by three dots: a count of ours would be taken for one of theirs.
+
+    >>> prose("Depth \x1b[1mhelps\x1b[0m.\n\nThe rate does not.", most=30)
+    'Depth helps.\n\nThe rate does ...'
+    """
+    text = _ESCAPES.sub("", text[: 20 * most].replace("\r\n", "\n").replace("\r", "\n"))
+    text = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
+    text = _TAGS.sub(r"(\1", text).strip()
+    if len(text) <= most:
+        return text
+    kept = text[: max(most - 3, 0)]
+    # At a word's end, unless that is far away.
+    whole = kept.rsplit(None, 1)[0] if kept.split() else kept
+    return f"{(whole if len(whole) > len(kept) // 2 else kept).rstrip()} ..."[:most]
 
 
 def name(text: str) -> str:

@@ -30,6 +30,12 @@ from trialwright.task import Agent
 LONGEST_SCRIPT = 12_000
 """Characters of the script's end and beginning that are shown."""
 
+LONGEST_DESCRIPTION = 1_500
+"""Characters of the task's description that are kept."""
+
+LONGEST_WHY = 240
+"""Characters of a domain's reason that are kept."""
+
 RULES = """\
 You write the study file for a tuning study of a training script. You get the user's own words, the
 script, and the settings that code found in it with the domains that were guessed. Say what the task
@@ -199,7 +205,7 @@ def _applied(draft: Draft, answer: Description, *, by: str) -> Draft:
     memory = answer.memory if answer.memory and _octets(answer.memory) else ""
     return replace(
         draft,
-        description=fence.clean(answer.description, most=1000) or draft.description,
+        description=fence.prose(answer.description, most=LONGEST_DESCRIPTION) or draft.description,
         guesses=guesses,
         goal=goal,
         memory=memory,
@@ -210,7 +216,8 @@ def _applied(draft: Draft, answer: Description, *, by: str) -> Draft:
 def _revised(guess: Guess, one: Domain | None, by: str) -> Guess:
     if one is None:
         return guess
-    why = f"{by}: {fence.name(one.why)}" if one.why else by
+    said = " ".join(fence.prose(one.why, most=LONGEST_WHY).split())
+    why = f"{by}: {said}" if said else by
     if one.kind == "leave":
         return Left(guess.setting, why)
     return Tuned(guess.setting, _parameter(one, guess.setting), why)
