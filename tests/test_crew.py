@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from tests.llm.servers import Calls, Move, Provider, Request, Script, serving
-from trialwright.history import History
+from trialwright.history import History, read
 from trialwright.report.prose import STRUCK
 from trialwright.report.terminal import summary
 from trialwright.report.write import write
@@ -102,6 +103,26 @@ def test_a_failure_that_code_cannot_tell_is_read_and_repaired(folder: Path) -> N
     assert len(read) == 1
     assert "frobnicator is not in phase" in read[0].text
     assert "(/data>" in read[0].text
+
+
+def test_what_has_ended_is_written_before_a_model_is_waited_for(folder: Path) -> None:
+    """Who reads the ledger while a model thinks sees no ended run as going, and time counts."""
+    pause_s = 0.3
+    going: list[list[str]] = []
+    answer = answers(analysis="It is done.")
+
+    def slow(index: int, request: Request) -> Move:
+        known = read(folder / "study")
+        going.append([trial.state for trial in known.trials if trial.state == "running"])
+        time.sleep(pause_s)
+        return answer(index, request)
+
+    with asked(slow) as provider:
+        history = studied(folder, provider)
+    assert history.closed is not None
+    assert going == [[]] * len(going) != []
+    # What the conversations took is in the study's own time, the last one's too.
+    assert history.seconds >= len(going) * pause_s
 
 
 def test_a_broken_task_is_said_and_changes_no_verdict(folder: Path) -> None:

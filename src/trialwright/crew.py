@@ -54,6 +54,11 @@ class Crew:
         models = [one.name for one in task.team if isinstance(one, Agent)]
         self.proposer: Proposer = members[0] if len(members) == 1 else Team(members, models=models)
 
+    @property
+    def asks_models(self) -> bool:
+        """Whether anybody may have to wait for a model."""
+        return bool(self._lines)
+
     def explain(self, history: History, observation: Observation) -> Explained | None:
         """Have a failed run read by the team's first model, where code can't tell its cause."""
         line = self._first()

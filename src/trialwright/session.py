@@ -167,6 +167,7 @@ class Session:
             return
         if self._admit_own(free):
             return
+        self._write_ahead()
         sifted = ask(self._post.proposer, self._task, self.history, n=free, seed=self._seed)
         self._note(*self._post.crew.told())
         for notice in sifted.notices:
@@ -239,6 +240,7 @@ class Session:
     def close(self, closed: Closed) -> None:
         """Write the session's last records."""
         if closed.reason in ("budget", "exhausted"):
+            self._write_ahead()
             analysis = self._post.crew.analyse(self.history)
             self._note(*self._post.crew.told(), *([analysis] if analysis else []))
         self._note(closed)
@@ -404,6 +406,7 @@ class Session:
 
     def _explain(self, observation: Observation) -> None:
         """Have a model read a failure that code can't tell; a repair goes the way of proposals."""
+        self._write_ahead()
         explained = self._post.crew.explain(self.history, observation)
         self._note(*self._post.crew.told())
         if explained is None:
@@ -484,6 +487,11 @@ class Session:
                 self._noted = []
             except StaleSequence:
                 self._rebase()
+
+    def _write_ahead(self) -> None:
+        """Write before a model is waited for: doors read the ledger, and clocks go on."""
+        if self._post.crew.asks_models:
+            self._write()
 
     def _rebase(self) -> None:
         """Put what was noted behind what a door appended meanwhile."""
