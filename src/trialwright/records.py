@@ -63,6 +63,7 @@ Finding = Literal[
     "plateaued",
     "still_improving",
     "noisy",
+    "unstable",
     "no_curve",
     "failed",
     "pruned",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialwright.analysis.curves import diagnose, shape_of
+from trialwright.analysis.curves import diagnose, is_test, shape_of
 from trialwright.records import Cause, Curve, Diagnosis, Observation, Outcome, RunKey
 from trialwright.task import Objective
 
@@ -222,3 +222,35 @@ def test_the_reading_does_not_depend_on_the_metrics_unit(scale: float, seed: int
     """The same curve in percent, or in thousandths, is read the same."""
     curve = 0.3 + 0.4 * RISE + noise(0.01, seed)
     assert read(val_acc=curve).findings == read(val_acc=scale * curve).findings
+
+
+def test_swinging_last_points_are_unstable() -> None:
+    """A curve whose end goes up and down by 0.05 is not healthy, and the swing is told."""
+    end = np.tile([0.0, 0.05], len(STEPS))[: len(STEPS)]
+    curve = 0.2 + 0.6 * np.minimum(STEPS / 27, 1.0) + 0.0002 * STEPS + np.where(STEPS > 32, end, 0)
+    found = read(val_acc=curve)
+    assert "unstable" in found.findings
+    assert "healthy" not in found.findings
+    assert found.numbers["swing"] == pytest.approx(0.05, abs=0.001)
+    assert "swings by 0.05 between its last steps" in found.sentence
+    assert 0.015 < found.numbers["end_sd"] < 0.035
+
+
+def test_a_climb_does_not_swing() -> None:
+    """Large steps in one direction are no swing."""
+    found = read(val_acc=0.3 + 0.6 * (1 - np.exp(-STEPS / 3)))
+    assert found.numbers["swing"] == 0.0
+    assert "unstable" not in found.findings
+
+
+def test_a_plateau_says_what_was_gained_on_it() -> None:
+    """What is flat beside the whole curve may still differ by more than trials do: it is said."""
+    found = read(val_acc=0.2 + 0.6 * (1 - np.exp(-STEPS / 3)))
+    assert found.numbers["since"] > 0
+    assert f"{found.numbers['since']:.2g} gained since" in found.sentence
+
+
+def test_test_metrics_are_known_by_their_names() -> None:
+    """Names of test metrics are told from those that only look like them."""
+    assert all(is_test(name) for name in ("test_accuracy", "loss/test", "test", "eval.test.f1"))
+    assert not any(is_test(name) for name in ("latest_loss", "val_accuracy", "contest", "loss"))

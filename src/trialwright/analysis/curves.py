@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,14 @@ from trialwright.task import Objective
 
 Array = NDArray[np.float64]
 
+Side = Literal["train", "held_out", "bare"]
+
 FEWEST = 3
 """Finite points below which a series is no curve."""
+LAST = 5
+"""Points at a curve's end, at least, whose ups and downs are looked at."""
+UNSTABLE = 0.03
+"""Part of all that a curve spans, from which on a swing between its last points is told."""
 MOST = 400
 """Points that are looked at; longer curves are averaged over blocks."""
 
@@ -29,6 +36,7 @@ _HELD_OUT = re.compile(
     r"(?:^|(?<=[_./-]))(?:valid|validation|val|dev|eval|heldout|test)(?:$|(?=[_./-]))",
     re.IGNORECASE,
 )
+_TEST = re.compile(r"(?:^|(?<=[_./-]))test(?:$|(?=[_./-]))", re.IGNORECASE)
 _FALLING = re.compile(
     r"loss|error|err$|mse|mae|mape|rmse|perplexity|ppl|nll|deviance|bpb|bpc|wer|cer|fid|log_?loss"
     r"|merror|logloss|cross_?entropy",
@@ -74,6 +82,38 @@ class Shape:
         return max(float(self.gain[self.best] - self.gain[-1]) - self.luck, 0.0)
 
     @property
+    def end(self) -> Array:
+        """The gains of the last quarter, `LAST` points at least."""
+        return self.gain[-max(len(self.gain) // 4, LAST) :]
+
+    @property
+    def swing(self) -> float:
+        """The largest step up or down within the end, whichever is smaller: 0 on a way one way."""
+        steps = np.diff(self.end)
+        return max(min(float(np.max(steps)), float(-np.min(steps))), 0.0)
+
+    @property
+    def end_sd(self) -> float:
+        """Standard deviation within the end around a straight line."""
+        end = self.end
+        if len(end) < LAST:
+            return 0.0
+        at = np.arange(len(end), dtype=np.float64)
+        left = end - np.polynomial.Polynomial.fit(at, end, 1)(at)
+        return float(np.sqrt(np.sum(left**2) / (len(end) - 2)))
+
+    @property
+    def flat_since(self) -> int:
+        """Index of the first point within noise, or a hundredth of the span, of the best."""
+        near = self.gain >= self.gain[self.best] - max(self.noise, 0.01 * self.span)
+        return int(np.argmax(near))
+
+    @property
+    def since(self) -> float:
+        """What was gained from there to the best point, at least 0."""
+        return float(self.gain[self.best] - self.gain[self.flat_since])
+
+    @property
     def span(self) -> float:
         """Between the worst and the best point."""
         return float(np.ptp(self.gain))
@@ -99,8 +139,10 @@ def diagnose(observation: Observation, objective: Objective) -> Diagnosis:
     """Read a run: what its curves show, in findings, numbers and one sentence. Never raises.
 
     Numbers: `points`, `best_step`, `best`, `last`, `slope` (of the objective per step, over the
-    last quarter, in its own sign), `noise_sd`, `drop` (from best to last, at least 0), and
-    `gap` where a training series pairs with a held-out one.
+    last quarter, in its own sign), `noise_sd`, `drop` (from best to last, at least 0), `swing` and
+    `end_sd` (the ups and downs of the last points, and their scatter), `flat_since` and `since`
+    (the step from which little changed, and what was gained from there), and `gap` where a
+    training series pairs with a held-out one.
 
     >>> from trialwright.records import Curve, RunKey
     >>> run = Observation(run=RunKey(0, 0, 0), outcome="done", value=0.5, curve=Curve(
@@ -190,6 +232,13 @@ def _read(
         yield "plateaued"
     if len(shape.gain) >= 8 and shape.noise > 0.15 * shape.span > 0:
         yield "noisy"
+    elif _is_unstable(shape):
+        yield "unstable"
+
+
+def _is_unstable(shape: Shape) -> bool:
+    """The last points go up and down by a good part of all that was learnt."""
+    return len(shape.gain) >= 2 * LAST and shape.swing > UNSTABLE * shape.span > 0
 
 
 def _is_collapsed(shape: Shape) -> bool:
@@ -202,7 +251,7 @@ def _diverged(observation: Observation, objective: Objective, shape: Shape) -> b
     """Say whether any loss ended in NaN or infinity, or exploded from where it started."""
     for metric in observation.curve.series:
         points = observation.curve.points(metric)
-        if _broke_off(points) and (metric == objective.metric or _falls(metric)):
+        if _broke_off(points) and (metric == objective.metric or falls(metric)):
             return True
     start, end = abs(float(shape.gain[0])), abs(float(shape.gain[-1]))
     worse = shape.gain[-1] < shape.gain[0]
@@ -261,33 +310,48 @@ def _pair(observation: Observation, objective: Objective) -> Pair | None:
     """Find the training and held-out series of one metric, that of the objective if it has both."""
     by_stem: dict[str, dict[str, str]] = {}
     for name in observation.curve.series:
-        side, stem = _side(name)
-        by_stem.setdefault(stem, {}).setdefault(side, name)
-    own = _side(objective.metric)[1]
-    for stem in sorted(by_stem, key=lambda stem: (stem != own, not _falls(stem), stem)):
+        which, stem = side(name)
+        by_stem.setdefault(stem, {}).setdefault(which, name)
+    own = side(objective.metric)[1]
+    for stem in sorted(by_stem, key=lambda stem: (stem != own, not falls(stem), stem)):
         sides = by_stem[stem]
         # A bare `loss` beside `val_loss` is the training loss (Keras' naming).
         train = sides.get("train") or (sides.get("bare") if "held_out" in sides else None)
         held_out = sides.get("held_out") or (sides.get("bare") if "train" in sides else None)
         if train is None or held_out is None:
             continue
-        sign = objective.sign if stem == own else (-1 if _falls(stem) else 1)
+        sign = objective.sign if stem == own else (-1 if falls(stem) else 1)
         shapes = [shape_of(observation.curve.points(name), sign=sign) for name in (train, held_out)]
         if shapes[0] is not None and shapes[1] is not None:
             return Pair(shapes[0], shapes[1], train, held_out, sign)
     return None
 
 
-def _side(name: str) -> tuple[str, str]:
-    """Split a metric's name into its side (train, held_out, bare) and what it measures."""
-    for side, pattern in (("train", _TRAIN), ("held_out", _HELD_OUT)):
+def side(name: str) -> tuple[Side, str]:
+    """Split a metric's name into its side and what it measures.
+
+    >>> side("val_loss"), side("train/accuracy"), side("lr")
+    (('held_out', 'loss'), ('train', 'accuracy'), ('bare', 'lr'))
+    """
+    sides: tuple[tuple[Side, re.Pattern[str]], ...] = (("train", _TRAIN), ("held_out", _HELD_OUT))
+    for which, pattern in sides:
         if pattern.search(name):
             stem = re.sub(r"[_./-]+", "_", pattern.sub("", name)).strip("_").lower()
-            return side, stem or "loss"
+            return which, stem or "loss"
     return "bare", name.lower()
 
 
-def _falls(metric: str) -> bool:
+def is_test(name: str) -> bool:
+    """Say whether a metric is of the test set, by its name: nobody may choose by it.
+
+    >>> is_test("test_accuracy"), is_test("latest_loss")
+    (True, False)
+    """
+    return bool(_TEST.search(name))
+
+
+def falls(metric: str) -> bool:
+    """Say whether smaller is better, by a metric's name."""
     return bool(_FALLING.search(metric))
 
 
@@ -334,6 +398,10 @@ def _numbers(shape: Shape, pair: Pair | None, objective: Objective) -> dict[str,
         "last_step": float(shape.steps[-1]),
         "slope": sign * shape.slope,
         "noise_sd": shape.noise,
+        "swing": shape.swing,
+        "end_sd": shape.end_sd,
+        "flat_since": float(shape.steps[shape.flat_since]),
+        "since": shape.since,
         "drop": float(shape.gain[shape.best] - shape.gain[-1]),
     }
     if pair is not None:
@@ -376,8 +444,10 @@ def _sentence(
         "overfitting": _overfitting_words(pair, at),
         "underfitting": "underfits: training is no better than validation, or hardly moves",
         "still_improving": f"still improving by {abs(shape.slope):.3g} per step at the end",
-        "plateaued": f"flat since about step {_flat_since(shape):g}",
+        "plateaued": _flat_words(shape),
         "noisy": f"noisy, with a standard deviation of {shape.noise:.3g} around the trend",
+        "unstable": f"unstable: it swings by {shape.swing:.2g} between its last steps, so"
+        " differences below that say little",
     }
     said = [words[finding] for finding in found if finding in words]
     return f"{base}: {'; '.join(said)}." if said else f"{base}: a healthy run."
@@ -394,10 +464,10 @@ def _overfitting_words(pair: Pair | None, at: float) -> str:
     return f"overfits: {turn} while training goes on; {gap}"
 
 
-def _flat_since(shape: Shape) -> float:
-    """Return the first step that is within noise, or a hundredth of the span, of the best."""
-    near = shape.gain >= shape.gain[shape.best] - max(shape.noise, 0.01 * shape.span)
-    return float(shape.steps[int(np.argmax(near))])
+def _flat_words(shape: Shape) -> str:
+    """Since when little changed, and how much it was: trials may differ by less than that."""
+    said = f"flat since about step {shape.steps[shape.flat_since]:g}"
+    return f"{said}, but for {shape.since:.2g} gained since" if shape.since > 0 else said
 
 
 def _unique(findings: list[Finding]) -> tuple[Finding, ...]:
