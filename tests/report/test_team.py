@@ -63,6 +63,8 @@ def test_the_section_tells_who_improved_at_what_cost(tmp_path: Path) -> None:
     assert "exact 95% interval 16% to 100%" in said
     assert "The others made 3 trials; none of 2 improved" in said
     assert "2,000 tokens or $0.05 per improvement" in said
+    assert "were to be expected for" in said
+    assert "4,000 tokens were spent on 5." in said
     assert "claude: 1 of 2 results fell into the interval predicted for it (50%" in said
     assert "only such a study can show" in said
 

@@ -142,7 +142,8 @@ def run(
     from trialwright.app.running import run as run_study
 
     changes = Changes(trials=trials, workers=workers, seed=seed)
-    raise typer.Exit(run_study(opened(place, changes, replay), Output(plain, json)))
+    given = opened(place, changes, replay)
+    raise typer.Exit(run_study(given, Output(plain, json), replay=replay is not None))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from trialwright.app.interrupt import tell
 from trialwright.execute.runner import Event, Finished, Reported
 from trialwright.expression import Scalar
 from trialwright.history import History, Run, Trial
+from trialwright.propose.estimate import Estimate
 from trialwright.records import Notice, RunKey, Verdict
 
 REFRESH_S = 0.15
@@ -38,6 +39,10 @@ class Watcher(Protocol):
 
     def __call__(self, history: History, event: Event | None) -> None:
         """Take note of a change."""
+        ...
+
+    def expect(self, expected: Estimate) -> None:
+        """Say what models are going to cost, before any is asked."""
         ...
 
     def say(self, text: str) -> None:
@@ -110,6 +115,10 @@ class PlainWatcher:
         for line in lines(news, history):
             typer.echo(line, file=self._out)
 
+    def expect(self, expected: Estimate) -> None:
+        """Print it as a line."""
+        typer.echo(str(expected), file=self._out)
+
     def say(self, text: str) -> None:
         """Write to standard error, past any buffer that may be in use just now."""
         tell(text)
@@ -145,6 +154,10 @@ class JsonWatcher:
             self._print("verdict", {"verdict": plain(verdict)})
         for notice in news.notices:
             self._print("notice", {"notice": plain(notice)})
+
+    def expect(self, expected: Estimate) -> None:
+        """Print its numbers, and its words."""
+        self._print("estimate", {"estimate": plain(expected), "sentence": str(expected)})
 
     def close(self, history: History, report: Path | None) -> None:
         """Print the last line: how the study stands, and where the report is."""
@@ -192,6 +205,10 @@ class LiveWatcher:
         if event is None or news.finished or time.monotonic() - self._drawn_at > REFRESH_S:
             self._drawn_at = time.monotonic()
             self._live.update(view(history, self._latest, self._said), refresh=True)
+
+    def expect(self, expected: Estimate) -> None:
+        """Print it above the view."""
+        self._console.print(Text(str(expected), overflow="fold"))
 
     def say(self, text: str) -> None:
         """Show a line in the view from its next drawing on, which is at most a second away."""

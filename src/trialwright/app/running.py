@@ -14,6 +14,7 @@ from trialwright.app.live import JsonWatcher, LiveWatcher, PlainWatcher, Watcher
 from trialwright.app.place import Place, made, shown
 from trialwright.errors import TrialwrightError
 from trialwright.history import History
+from trialwright.propose.estimate import estimate
 from trialwright.report import terminal, write
 from trialwright.study import Study
 from trialwright.studyfile import load
@@ -68,8 +69,10 @@ def opened(place: Place, changes: Changes = Changes(), replay: Path | None = Non
     return Study(changes.applied(load(place.file)), place.folder, replay=replay)
 
 
-def run(study: Study, output: Output) -> int:
+def run(study: Study, output: Output, *, replay: bool = False) -> int:
     """Run a study to its end, write its reports, and return the exit status.
+
+    In a `replay` no model is asked, and none costs anything.
 
     Raises:
         TrialwrightError: it can't be run.
@@ -78,6 +81,9 @@ def run(study: Study, output: Output) -> int:
         stack.enter_context(made(study.folder))
         watcher = stack.enter_context(output.watcher(study.folder))
         stack.enter_context(interrupts(study, watcher.say))
+        expected = None if replay else estimate(study.task, study.history)
+        if expected is not None:
+            watcher.expect(expected)
         history = study.run(watcher)
     report = _reported(history, study.folder)
     _conclude(history, report, watcher)

@@ -17,6 +17,7 @@ from rich.text import Text
 from trialwright.analysis.standing import Account, Cost, Rate, accounts
 from trialwright.history import History
 from trialwright.propose.credit import Standing, of_team
+from trialwright.propose.estimate import estimate, rough
 from trialwright.report import words
 
 NONE = "–"
@@ -99,7 +100,7 @@ def bought(found: Sequence[Account], history: History) -> tuple[str, ...]:
     sign = history.task.objective.sign
     lines = [_brought(models, "The models" if len(models) > 1 else models[0].name, sign=sign)]
     lines += [_brought(others, "The others", sign=sign)] if others else []
-    return (" ".join(lines), *_price(models), _CAUTION)
+    return (" ".join(lines), *_price(models), *_expected(history, models), _CAUTION)
 
 
 _CAUTION = (
@@ -147,6 +148,21 @@ def _price(models: Sequence[Account]) -> tuple[str, ...]:
         return (f"{said}.",)
     each = f"{tokens / hits:,.0f} tokens" + ("" if usd is None else f" or {_dollars(usd / hits)}")
     return (f"{said}: {each} per improvement.",)
+
+
+def _expected(history: History, models: Sequence[Account]) -> tuple[str, ...]:
+    """What was to be expected before the first call, next to what it came to."""
+    expected = estimate(history.task)
+    if expected is None or not any(account.cost.exchanges for account in models):
+        return ()
+    spent = sum(account.cost.tokens for account in models)
+    price = "" if expected.usd is None else f" or {_dollars(expected.usd)}"
+    span = words.count(expected.trials, "trial")
+    of = f"the {span} that were the team's to propose" if expected.bounded else f"every {span}"
+    return (
+        f"Before the first call, about {rough(expected.tokens):,} tokens{price} were to be"
+        f" expected for {of}; {spent:,} tokens were spent on {len(history.trials)}.",
+    )
 
 
 def _predictions(account: Account) -> str:
