@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from trialwright.analysis.compare import compare, hypothesis_status, judge, noise, shift
+from trialwright.analysis.compare import compare, hypothesis_status, judge, noise, scatter, shift
 from trialwright.history import History
 from trialwright.records import (
     Admission,
     CodeVersion,
+    Diagnosis,
     Entry,
     Hypothesis,
     Interval,
@@ -160,17 +161,17 @@ def test_deterministic_gain_is_certain() -> None:
 @pytest.mark.parametrize(
     ("value", "expects", "status"),
     [
-        (2.0, "better", "supported"),
+        (2.0, "better", "consistent"),
         (0.5, "better", "contradicted"),
-        (0.5, "worse", "supported"),
-        (1.0, "no_worse", "supported"),
+        (0.5, "worse", "consistent"),
+        (1.0, "no_worse", "consistent"),
         (0.5, "no_worse", "contradicted"),
-        (1.0, "same", "supported"),
+        (1.0, "same", "consistent"),
         (1.5, "same", "undecided"),
     ],
 )
 def test_hypotheses_without_noise(value: float, expects: str, status: str) -> None:
-    """With one seed each, the sign of the difference decides; equality can't be contradicted."""
+    """With one seed each nothing is supported: what came as claimed is consistent, no more."""
     history = history_of([1.0], [value], expects={1: expects})
     assert hypothesis_status(history, history.trials[1]) == status
 
@@ -178,6 +179,58 @@ def test_hypotheses_without_noise(value: float, expects: str, status: str) -> No
 def test_hypothesis_within_the_noise_is_undecided() -> None:
     """A difference smaller than the noise supports nothing and contradicts nothing."""
     history = history_of([1.0, 3.0, 2.0], [2.1, 3.1, 1.3], expects={1: "better"})
+    assert hypothesis_status(history, history.trials[1]) == "undecided"
+
+
+def claiming(records: list[Record], claim: str, expects: str) -> History:
+    """The history of records whose second trial claims this against the first."""
+    at = [i for i, record in enumerate(records) if isinstance(record, Admission)][1]
+    hypothesis = Hypothesis(claim=claim, expects=expects, against=0)  # type: ignore[arg-type]
+    proposal = replace(records[at].proposal, hypothesis=hypothesis)  # type: ignore[union-attr]
+    records[at] = Admission(number=1, proposal=proposal, code="c")
+    return History(Entry(i + 1, float(i), record) for i, record in enumerate(records))
+
+
+@pytest.mark.parametrize(
+    ("claim", "expects", "value", "status"),
+    [
+        ("gains by at least 0.1", "better", 1.2, "consistent"),
+        ("gains by at least 0.1", "better", 1.05, "contradicted"),
+        ("gains by more than 0.1, as depth did", "better", 1.05, "contradicted"),
+        ("gains by at least 10 %", "better", 1.05, "consistent"),
+        ("gains by at least 3 epochs", "better", 1.05, "consistent"),
+        ("falls by at least 0.1", "worse", 0.95, "contradicted"),
+        ("stays within 0.01 of trial 0: the plateau", "no_worse", 1.005, "consistent"),
+        ("stays within 0.01 of trial 0: the plateau", "no_worse", 1.02, "contradicted"),
+        ("stays within 0.01 of trial 0", "same", 1.005, "consistent"),
+        ("stays within 0.01 of trial 7", "no_worse", 1.02, "consistent"),
+    ],
+)
+def test_a_claim_is_held_to_the_size_that_it_states(
+    claim: str, expects: str, value: float, status: str
+) -> None:
+    """A gain that is smaller than promised contradicts; what can't be read as a size is left."""
+    history = claiming(records_of([1.0], [value]), claim, expects)
+    assert hypothesis_status(history, history.trials[1]) == status
+
+
+def test_a_size_within_the_noise_is_undecided() -> None:
+    """Where the noise is known and larger than what is missing, nothing is decided."""
+    records = records_of([1.0, 3.0, 2.0], [2.1, 3.1, 1.3])
+    history = claiming(records, "gains by at least 0.5", "better")
+    assert hypothesis_status(history, history.trials[1]) == "undecided"
+
+
+def test_what_curves_scatter_by_decides_nothing() -> None:
+    """Without a second seed, a difference within the scatter of the curves' ends is undecided."""
+    records = records_of([1.0], [1.01])
+    history = claiming(records, "gains", "better")
+    assert hypothesis_status(history, history.trials[1]) == "consistent"
+    numbers = {"end_sd": 0.02}
+    for number in (0, 1):
+        run = RunKey(number, 0, 0)
+        take(history, Diagnosis(run=run, findings=("unstable",), sentence="", numbers=numbers))
+    assert scatter(history.trials[0], history.trials[1]) == pytest.approx(0.02)
     assert hypothesis_status(history, history.trials[1]) == "undecided"
 
 
@@ -213,6 +266,7 @@ def test_a_verdict_says_which_way_the_metric_moved(direction: Direction) -> None
     assert verdict is not None
     assert "0.75 against 1 of trial 0 (0.25 lower over 1 seed): " in verdict.sentence
     better = direction == "minimize"
+    assert verdict.sentence.endswith("no trial has several seeds yet, so the noise is unknown")
     assert verdict.sentence.split("): ")[1].startswith("better" if better else "worse")
     assert verdict.status == ("unconfirmed" if better else "discarded")
     same = judged([1.0], [1.0], direction=direction).trials[1].verdict
@@ -264,7 +318,7 @@ def test_a_verdict_stays_when_only_the_other_trial_went_on_to_changed_code() -> 
 def test_a_claim_is_not_decided_across_code_versions() -> None:
     """Run again under other code, a trial no longer tells of its claim against one of before."""
     history = history_of([1.0], [2.0], expects={1: "better"})
-    assert hypothesis_status(history, history.trials[1]) == "supported"
+    assert hypothesis_status(history, history.trials[1]) == "consistent"
     run_again(history, 1, code="d", value=0.5)
     assert hypothesis_status(history, history.trials[1]) == "undecided"
 

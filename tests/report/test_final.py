@@ -195,7 +195,7 @@ def test_what_changed_is_told_against_first_and_parent(tmp_path: Path) -> None:
     assert best is not None
     assert [str(change) for change in best.from_first] == ["hidden 64 → 128", "dropout 0 → 0.2"]
     assert [str(change) for change in best.from_parent] == ["dropout 0 → 0.2"]
-    assert (best.claim, best.hypothesis) == ("dropout helps", "supported")
+    assert (best.claim, best.hypothesis) == ("dropout helps", "consistent")
 
 
 def test_predictions_are_held_against_results(tmp_path: Path) -> None:

@@ -7,19 +7,29 @@ trials get more seeds: that is the study's policy.
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from scipy.special import stdtr, stdtrit
 
 from trialwright.history import History, Trial
-from trialwright.records import Verdict
+from trialwright.records import Hypothesis, Verdict
 
 MOST_SEEDS = 1000
 """More seeds than this are no advice: the difference is as good as none."""
 
-HypothesisStatus = Literal["open", "supported", "contradicted", "undecided"]
+HypothesisStatus = Literal["open", "supported", "consistent", "contradicted", "undecided"]
+"""`consistent`: it came as claimed, but nothing is known of the noise."""
+
+_NUMBER = r"(\d+(?:\.\d+)?(?:e-?\d+)?)"
+_WITHIN = re.compile(rf"\bwithin {_NUMBER} of trial (\d+)\b", re.IGNORECASE)
+_AT_LEAST = re.compile(
+    rf"\bby (?:at least|more than|over) {_NUMBER}"
+    r"(?=[,;:)]|\.?\s*$|\.\s| (?:on|over|against|than)\b)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +149,12 @@ def judge(trial: Trial, history: History) -> Verdict:
 def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
     """Hold a trial's hypothesis against its result.
 
-    With an estimate of the noise a difference counts from a two-sided 90 % interval on; without
-    one any difference counts, and only `same` stays undecided. A claim against no trial is held to
-    the interval that was predicted with it. Who is held against a trial that
-    failed does better by having a value. Nothing is decided across code versions, unless the claim
-    was made across them.
+    With an estimate of the noise a difference counts from a two-sided 90 % interval on. Without
+    one nothing is surer than `consistent`, and what the ends of the two curves scatter by counts
+    as no difference. A size that the claim states ("by at least 0.01", "within 0.01 of trial 3")
+    is held to as well. A claim against no trial is held to the interval that was predicted with
+    it. Who is held against a trial that failed does better by having a value. Nothing is decided
+    across code versions, unless the claim was made across them.
     """
     hypothesis = trial.proposal.hypothesis
     going = trial.state in ("queued", "running", "cancelled")
@@ -158,11 +169,58 @@ def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
     if comparison is None or _mixed(trial, against):
         return "undecided"
     estimate = noise(history, code=trial.code)
-    margin = 0.0
-    if estimate is not None:
+    if estimate is None:
+        margin = float(stdtrit(math.inf, 0.95)) * math.sqrt(2) * scatter(trial, against)
+    else:
         quantile = float(stdtrit(estimate.degrees, 0.95))
         margin = quantile * estimate.sd * math.sqrt(2 / comparison.seeds)
-    return _status(hypothesis.expects, comparison.difference, margin=margin)
+    found = _status(hypothesis.expects, comparison.difference, margin=margin)
+    if estimate is None and hypothesis.expects == "same" and found == "contradicted":
+        # What curves scatter by is the least that the noise may be.
+        found = "undecided"
+    found = _both(found, _sized(hypothesis, comparison.difference, margin=margin), hypothesis)
+    return "consistent" if found == "supported" and estimate is None else found
+
+
+def _both(
+    way: HypothesisStatus, size: HypothesisStatus | None, hypothesis: Hypothesis
+) -> HypothesisStatus:
+    """Where a claim stands by the way that its result went, and by the size that it states."""
+    if size is None:
+        return way
+    if hypothesis.expects == "same":
+        return size
+    for status in ("contradicted", "undecided"):
+        if status in (way, size):
+            return cast("HypothesisStatus", status)
+    return way
+
+
+def scatter(*trials: Trial) -> float:
+    """Return how much the ends of runs' curves scatter (sd): a hint of the noise; 0 without any."""
+    found = [
+        run.diagnosis.numbers.get("end_sd", 0.0)
+        for trial in trials
+        if (run := trial.run) is not None and run.diagnosis is not None
+    ]
+    return math.sqrt(math.fsum(sd**2 for sd in found) / len(found)) if found else 0.0
+
+
+def _sized(hypothesis: Hypothesis, difference: float, *, margin: float) -> HypothesisStatus | None:
+    """Where the size stands that a claim states; None where it states none that can be read."""
+    within = _WITHIN.search(hypothesis.claim)
+    if within is not None and int(within[2]) == hypothesis.against:
+        beyond = abs(difference) - float(within[1])
+        if beyond > margin:
+            return "contradicted"
+        return "undecided" if beyond > 0 else "supported"
+    least = _AT_LEAST.search(hypothesis.claim)
+    if least is None or hypothesis.expects not in ("better", "worse"):
+        return None
+    missing = float(least[1]) - (difference if hypothesis.expects == "better" else -difference)
+    if missing > margin:
+        return "contradicted"
+    return "undecided" if missing > 0 else "supported"
 
 
 def _alone(trial: Trial) -> HypothesisStatus:
@@ -226,9 +284,9 @@ def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, history: H
     status: Literal["kept", "discarded", "unconfirmed"] = "unconfirmed"
     if comparison.difference <= 0:
         status = "discarded"
-        sentence = f"{facts}: {'worse' if comparison.difference < 0 else 'not better'}"
+        sentence = f"{facts}: {_worse(comparison, confidence=confidence)}"
     elif probability is None:
-        sentence = f"{facts}: better, but no trial has several seeds yet, so the noise is unknown"
+        sentence = f"{facts}: better, but {_UNKNOWN}"
     elif comparison.exact:
         status = "kept"
         sentence = f"{facts}: better, and no seed has made any difference so far"
@@ -249,6 +307,20 @@ def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, history: H
         probability=probability,
         seeds_needed=needed if status == "unconfirmed" else None,
     )
+
+
+_UNKNOWN = "no trial has several seeds yet, so the noise is unknown"
+
+
+def _worse(comparison: Comparison, *, confidence: float) -> str:
+    """Say how surely a trial is worse, or that it is not better."""
+    if comparison.difference == 0:
+        return "not better"
+    if comparison.probability is None:
+        return f"worse, but {_UNKNOWN}"
+    if comparison.exact or 1 - comparison.probability >= confidence:
+        return "worse"
+    return f"worse, real with probability {1 - comparison.probability:.2f}"
 
 
 def _probability(difference: float, estimate: Noise, *, seeds: int) -> float:

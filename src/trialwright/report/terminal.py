@@ -32,6 +32,7 @@ _COLOURS = {
     "kept": "green",
     "supported": "green",
     "unconfirmed": "cyan",
+    "consistent": "cyan",
     "failed": "red",
     "contradicted": "red",
     "running": "yellow",
