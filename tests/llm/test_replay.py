@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from trialwright.errors import ProposerError
 from trialwright.history import History, read
 from trialwright.llm.tape import Player, Recorder, Turn
 from trialwright.records import Proposal
+from trialwright.task import Budget
 
 MOVES: list[Move] = [
     Calls("suggest", {}),
@@ -70,6 +72,23 @@ def test_a_replay_proposes_exactly_the_same(tmp_path: Path) -> None:
             other.repairs,
             other.outcome,
         )
+        assert one.seconds == other.seconds
+
+
+def test_a_replay_asks_no_more_than_a_cap_in_time_left_room_for(tmp_path: Path) -> None:
+    """A first answer that used the time up does so again, though nobody waits for it now."""
+
+    def late(index: int, _request: Request) -> Move:
+        time.sleep(2.1)
+        return final(change("rate", 0.3 + index / 1000))
+
+    with serving("openai", late) as server:
+        what = task("expert", agent(server), budget=Budget(trials=8, model_time_s=2.0))
+        recorded = ran(what, tmp_path / "recorded")
+    played = ran(what, tmp_path / "played", replay=tmp_path / "recorded" / TAPE)
+    assert len(asked(recorded)) == 1
+    assert asked(played) == asked(recorded)
+    assert proposals(played) == proposals(recorded)
 
 
 def test_a_replay_needs_no_key(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from trialwright.errors import ProposerError
 from trialwright.llm import providers
 from trialwright.llm.program import consult
 from trialwright.llm.question import Allowance, Answer, Question, Repair, Reply
-from trialwright.llm.tape import FAILED, Player, Recorder, Tape, Turn
+from trialwright.llm.tape import FAILED, Player, Recorder, Tape, Turn, timed
 from trialwright.records import Exchange
 from trialwright.task import Agent
 
@@ -63,7 +63,7 @@ class Line:
             answer, detail = None, _words(error)
         if detail and isinstance(self._tape, Recorder):
             self._tape.keep(turn, {FAILED: detail})
-        return Reply(answer, talk.exchange(detail))
+        return Reply(answer, timed(talk.exchange(detail), turn, self._tape))
 
     def _model(self, turn: Turn) -> Model:
         if isinstance(self._tape, Player):

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from trialwright.errors import ProposerError
 from trialwright.llm import providers
 from trialwright.llm.question import Allowance, Answer, Question, Repair, Reply
-from trialwright.llm.tape import FAILED, Player, Recorder, Tape, Turn
+from trialwright.llm.tape import FAILED, Player, Recorder, Tape, Turn, timed
 from trialwright.records import Exchange
 from trialwright.task import Agent
 
@@ -80,7 +80,7 @@ def consult(
         outcome="answered" if answer is not None else "failed",
         detail=detail,
     )
-    return Reply(answer, exchange)
+    return Reply(answer, timed(exchange, turn, tape))
 
 
 def _form(question: Question[Answer]) -> str:

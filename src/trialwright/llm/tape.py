@@ -2,7 +2,8 @@
 
 One line of JSON per answer, so that what a killed study had recorded stays readable. An answer
 belongs to a turn: a conversation that failed leaves its turn empty, and does so in a replay. A turn
-that a killed session had begun is asked again by the next one, whose answers then count.
+that a killed session had begun is asked again by the next one, whose answers then count. How long a
+conversation took is kept, too: a cap on time ends the models' part in a replay where it did before.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import os
 import threading
 import uuid
 from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from trialwright.errors import ProposerError
+from trialwright.records import Exchange
 
 FAILED = "failed"
 """Key of an answer that did not come: why."""
@@ -52,8 +57,19 @@ class Recorder:
         Raises:
             ProposerError: it can't be written.
         """
+        self._write(turn, {"answer": answer})
+
+    def took(self, turn: Turn, seconds: float) -> None:
+        """Record how long a conversation took.
+
+        Raises:
+            ProposerError: it can't be written.
+        """
+        self._write(turn, {"seconds": seconds})
+
+    def _write(self, turn: Turn, what: Mapping[str, Any]) -> None:
         # ASCII alone: a model's text may hold what is no legal UTF-8.
-        record = {**turn._asdict(), "session": self._session, "answer": answer}
+        record = {**turn._asdict(), "session": self._session, **what}
         line = json.dumps(record) + "\n"
         try:
             with self._writing, self._path.open("ab") as file:
@@ -75,6 +91,7 @@ class Player:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._left: dict[Turn, deque[dict[str, Any]]] = {}
+        self._took: dict[Turn, float] = {}
         sessions: dict[Turn, str] = {}
         try:
             lines = path.read_bytes().split(b"\n")
@@ -88,7 +105,11 @@ class Player:
             try:
                 found = json.loads(line)
                 turn = Turn(found["by"], found["purpose"], found["number"])
-                session, answer = found["session"], found["answer"]
+                session = found["session"]
+                if "seconds" in found:
+                    self._took[turn] = float(found["seconds"])
+                    continue
+                answer = found["answer"]
             except (ValueError, KeyError, TypeError):
                 raise ProposerError(f"{path}:{number} is no recorded answer") from None
             if sessions.get(turn) != session:
@@ -105,8 +126,24 @@ class Player:
             raise ProposerError(f"{self._path} holds no further answer to {turn.by}")
         return self._left[turn].popleft()
 
+    def took(self, turn: Turn) -> float | None:
+        """Return how many seconds a turn took; None if it was cut off."""
+        return self._took.get(turn)
+
 
 Tape = Recorder | Player
+
+
+def timed(exchange: Exchange, turn: Turn, tape: Tape | None) -> Exchange:
+    """Record how long a conversation took; from a replay it is returned as it was recorded."""
+    match tape:
+        case Recorder():
+            # What was spent has to reach the ledger all the same.
+            with suppress(ProposerError):
+                tape.took(turn, exchange.seconds)
+        case Player():
+            return replace(exchange, seconds=tape.took(turn) or exchange.seconds)
+    return exchange
 
 
 def _drop_cut_line(path: Path) -> None:
