@@ -22,6 +22,7 @@ from trialwright.task import (
     RunnerPlan,
     Seeds,
     Task,
+    Ucb,
 )
 
 LR = Float("lr", 1e-3, 0.1, log=True)
@@ -56,6 +57,7 @@ def without(name: str) -> Task:
         (replace(OLD, budget=Budget(trials=20)), "budget.trials: 10 became 20"),
         (replace(OLD, limits=Limits(run_s=60.0)), "limits.run_s: none became 60.0"),
         (replace(OLD, team=("tpe",)), "team: expert became tpe"),
+        (replace(OLD, tree=Ucb(c=1.0)), "tree.c: 1.414 became 1.0"),
         (replace(OLD, runner=RunnerPlan(workers=2)), "runner.workers: none became 2"),
         (replace(OLD, prune=Prune(rule="asha")), "prune: none became"),
         (replace(OLD, keep=Keep(trials=3)), "keep.trials: 1 became 3"),

@@ -13,7 +13,7 @@ from trialwright.expression import Scalar
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter, Space
 from trialwright.task import Task
 
-_COURSE = ("limits", "budget", "keep", "runner", "metrics", "environment", "delivery")
+_COURSE = ("limits", "budget", "keep", "tree", "runner", "metrics", "environment", "delivery")
 """Parts of a task that are records of their own, told field by field."""
 
 _PLAIN = (

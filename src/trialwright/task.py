@@ -20,7 +20,7 @@ from trialwright.space import NAME, Space
 
 Direction = Literal["maximize", "minimize"]
 Reduce = Literal["last", "best", "mean_last"]
-Member = Literal["expert", "random", "tpe", "gp", "cmaes"]
+Member = Literal["expert", "tree", "random", "tpe", "gp", "cmaes"]
 """Proposers that a team may name."""
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
@@ -223,6 +223,20 @@ class Seeds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ucb:
+    """How the search tree weighs what is good against what was rarely tried.
+
+    A trial's score is its reward plus `c * sqrt(ln N / n)` (`documented`) or `c * sqrt(N) / (1 + n)`
+    (`variant`), N being all trials, n those from it on downwards.
+    """
+
+    c: float = 1.414
+    rule: Literal["documented", "variant"] = "documented"
+    mutate: int = 1
+    """Parameters that one mutation changes at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerPlan:
     """Where runs go, and what each takes."""
 
@@ -272,6 +286,8 @@ class Task:
     code: tuple[str, ...] = ()
     """Glob patterns of the files whose change opens a new code version; () finds them."""
     team: tuple[Member | Agent, ...] = ("expert",)
+    tree: Ucb = field(default_factory=Ucb)
+    """For the member `tree`, and for how the tree of trials is scored."""
     runner: RunnerPlan = field(default_factory=RunnerPlan)
     model: str | None = None
     """Kind of model, for the expert's knowledge base (`xgboost`, `gcn`, ...); None: guessed."""

@@ -28,6 +28,7 @@ from trialwright.task import (
     RunnerPlan,
     Seeds,
     Task,
+    Ucb,
 )
 
 MEMBER_NAMES: tuple[Member, ...] = get_args(Member)
@@ -125,6 +126,8 @@ TASKS = st.builds(
     keep=st.builds(Keep, files=st.sampled_from([(), ("*.pt", "a/**")]), trials=st.integers(0, 3)),
     code=st.sampled_from([(), ("*.py",)]),
     team=st.lists(MEMBERS, min_size=1, max_size=3, unique_by=name_of).map(tuple),
+    tree=st.builds(Ucb, c=st.floats(0, 9), rule=st.sampled_from(["documented", "variant"]),
+                   mutate=st.integers(1, 9)),
     runner=st.builds(RunnerPlan, workers=st.none() | st.integers(1, 64),
                      gpus=st.none() | st.floats(0, 8)),
     model=st.none() | st.just("xgboost"),

@@ -24,6 +24,7 @@ from trialwright.task import (
     RunnerPlan,
     Seeds,
     Task,
+    Ucb,
 )
 
 BROKEN = sorted((Path(__file__).parent / "broken").glob("*.yaml"))
@@ -71,7 +72,8 @@ seeds: {screen: 2, study: 7}
 prune: {rule: asha, first: 2, factor: 4}
 keep: {files: ["*.pt"], trials: 3}
 code: ["*.py"]
-team: [expert, tpe]
+team: [expert, tree]
+tree: {c: 0.5, rule: variant, mutate: 2}
 runner: {kind: local, workers: 4, cpus: 2, gpus: 0.5}
 confidence: 0.9
 """
@@ -112,7 +114,8 @@ FULL_TASK = Task(
     prune=Prune(rule="asha", first=2, factor=4),
     keep=Keep(files=("*.pt",), trials=3),
     code=("*.py",),
-    team=("expert", "tpe"),
+    team=("expert", "tree"),
+    tree=Ucb(c=0.5, rule="variant", mutate=2),
     runner=RunnerPlan(workers=4, cpus=2, gpus=0.5),
     confidence=0.9,
 )

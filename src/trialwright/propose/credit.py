@@ -34,6 +34,7 @@ PRIOR: Mapping[str, tuple[float, float]] = {
     "tpe": (1.0, 3.0),
     "cmaes": (0.5, 3.0),
     "random": (0.5, 0.5),
+    "tree": (2.0, 2.0),
 }
 """Weights at `EARLY` and at `LATE` trials. Others have `UNKNOWN`."""
 MODEL = (8.0, 2.0)

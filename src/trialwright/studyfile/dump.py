@@ -22,6 +22,7 @@ from trialwright.task import (
     Objective,
     RunnerPlan,
     Task,
+    Ucb,
 )
 
 _BLOCK = re.compile(r"(?:\w[!-~ ]*[!-~]\n)+", re.ASCII)
@@ -105,6 +106,10 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     })  # fmt: skip
     yield "code", task.code
     yield "team", [_member(member) for member in task.team]
+    yield "tree", _given({
+        "c": _unless(Ucb().c, task.tree.c), "rule": _unless(Ucb().rule, task.tree.rule),
+        "mutate": _unless(Ucb().mutate, task.tree.mutate),
+    })  # fmt: skip
     if runner != RunnerPlan():
         yield "runner", _given({
             "kind": runner.kind, "workers": runner.workers or "auto", "cpus": runner.cpus,

@@ -24,6 +24,7 @@ from trialwright.task import (
     RunnerPlan,
     Seeds,
     Task,
+    Ucb,
     placeholder_problems,
     placeholders,
 )
@@ -31,11 +32,11 @@ from trialwright.task import (
 KEYS = (
     "name", "goal", "reduce", "description", "model", "folder", "command", "workdir", "base",
     "format", "argument", "environment", "metrics", "space", "constraints", "start", "grid",
-    "limits", "budget", "seeds", "prune", "keep", "code", "team", "runner", "confidence",
+    "limits", "budget", "seeds", "prune", "keep", "code", "team", "tree", "runner", "confidence",
 )  # fmt: skip
 """Every key of a study file, in the order in which one is written."""
 
-LATER = ("tree", "block", "instructions", "frozen", "held_out", "objectives", "files", "sandbox")
+LATER = ("block", "instructions", "frozen", "held_out", "objectives", "files", "sandbox")
 """Keys that the architecture names, for versions to come."""
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
@@ -143,6 +144,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "keep": _keep(_section(fields, "keep", problems)),
         "runner": _runner(_section(fields, "runner", problems)),
         "team": read_team(fields, problems),
+        "tree": _tree(_section(fields, "tree", problems)),
         "code": _globs(fields, "code"),
         "workdir": fields.word("workdir", ("task", "run")) or "task",
         "description": fields.text("description") or "",
@@ -165,6 +167,7 @@ _KNOWN = {
     "seeds": ("screen", "study"),
     "prune": ("rule", "first", "factor", "warmup", "last"),
     "keep": ("files", "trials"),
+    "tree": ("c", "rule", "mutate"),
     "runner": ("kind", "workers", "cpus", "gpus"),
     "environment": ("pass", "set"),
 }
@@ -383,6 +386,16 @@ def _prune(fields: Fields, problems: Problems) -> Prune | None:
 def _keep(fields: Fields) -> Keep:
     trials = fields.whole("trials", least=0)
     return Keep(files=_globs(fields, "files"), trials=Keep().trials if trials is None else trials)
+
+
+def _tree(fields: Fields) -> Ucb:
+    plain = Ucb()
+    c, rule = fields.number("c", least=0), fields.word("rule", ("documented", "variant"))
+    return Ucb(
+        c=plain.c if c is None else c,
+        rule="variant" if rule == "variant" else plain.rule,
+        mutate=fields.whole("mutate", least=1) or plain.mutate,
+    )
 
 
 def _runner(fields: Fields) -> RunnerPlan:
