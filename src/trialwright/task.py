@@ -226,8 +226,8 @@ class Seeds:
 class Ucb:
     """How the search tree weighs what is good against what was rarely tried.
 
-    A trial's score is its reward plus `c * sqrt(ln N / n)` (`documented`) or `c * sqrt(N) / (1 + n)`
-    (`variant`), N being all trials, n those from it on downwards.
+    A trial's score is its reward plus `c * sqrt(ln N / n)` (`documented`) or
+    `c * sqrt(N) / (1 + n)` (`variant`), N being all trials, n those from it on downwards.
     """
 
     c: float = 1.414
