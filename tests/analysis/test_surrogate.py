@@ -52,6 +52,28 @@ def data_of(space: Space, function, count: int, seed: int = 0, **more: object) -
     return Data(configurations=points, values=values, **more)  # type: ignore[arg-type]
 
 
+def test_it_knows_how_much_it_explains() -> None:
+    """Nearly all of a bowl, next to nothing of chance; of two results nobody can tell."""
+    rng = np.random.default_rng(3)
+    chance = [
+        fit(PLANE, data_of(PLANE, lambda _: float(rng.normal()), 20, seed)).explained
+        for seed in range(8)
+    ]
+    assert fit(PLANE, data_of(PLANE, bowl, 20)).explained > 0.8
+    assert np.median(chance) < 0.2
+    assert max(chance) <= 1.0
+    assert fit(PLANE, data_of(PLANE, bowl, 2)).explained == 1.0
+
+
+def test_one_catastrophe_is_no_explanation() -> None:
+    """A result far behind, which is easily told apart, does not make chance look explained."""
+    rng = np.random.default_rng(4)
+    points = [*draw(PLANE, 8, seed=1), {"x": 1.0, "y": 1.0}, {"x": 0.98, "y": 0.98}]
+    values = np.array([*(0.58 + 0.005 * rng.normal(size=8)), 0.30, 0.31])
+    model = fit(PLANE, Data(configurations=points, values=values))  # type: ignore[arg-type]
+    assert model.explained < 0.4
+
+
 def test_it_learns_a_bowl() -> None:
     """Thirty points of a smooth function: unseen values within 2 % of its range."""
     model = fit(PLANE, data_of(PLANE, bowl, 30))

@@ -275,6 +275,72 @@ def test_a_weight_that_the_metric_calls_for_is_not_taken_back() -> None:
     assert same == higher == 0.0
 
 
+def noisy_study(seed: int, *, spread: float) -> Journal:
+    """Six results of the boosting task that differ by chance alone."""
+    journal = Journal(boosting_task())
+    [first] = ask(boosting_task(), journal.history)
+    rng = np.random.default_rng(seed)
+    for _ in range(6):
+        configuration = {
+            **first.configuration,
+            "learning_rate": 0.05 * float(rng.uniform(0.8, 1.2)),
+            "subsample": float(rng.uniform(0.7, 0.9)),
+            "scale_pos_weight": 3.0,
+        }
+        value = 0.58 + spread * float(rng.normal())
+        journal.ended(Proposal(configuration=configuration, by="expert"), value)
+    return journal
+
+
+def test_results_that_differ_by_chance_alone_make_it_spread() -> None:
+    """Where no result foretells another, most parameters are drawn anew from usual ranges."""
+    task, flat = boosting_task(), 0
+    for seed in range(8):
+        journal = noisy_study(seed, spread=0.01)
+        evidence = Evidence(task, journal.history, Prior(task))
+        [following] = ask(task, journal.history, seed=seed)
+        if not evidence.is_flat:
+            continue
+        flat += 1
+        c = {name: float(v) for name, v in following.configuration.items()}  # type: ignore[arg-type]
+        best = evidence.best[0]
+        assert following.parent == best.number
+        assert len([n for n, v in c.items() if v != best.configuration[n]]) >= 5
+        assert 0.008 <= c["learning_rate"] <= 0.15
+        assert 3 <= c["max_depth"] <= 10
+        assert 0.65 <= c["subsample"] <= 1.0
+        assert "does not foretell" in following.rationale
+        assert following.reasons["n_estimators"].startswith("drawn anew")
+        assert following.predicted is not None
+        assert following.hypothesis is not None
+    assert flat >= 4
+
+
+def test_results_that_foretell_each_other_are_followed() -> None:
+    """On a smooth function the model's word counts: nothing is drawn blindly from ranges."""
+    task = task_of(Space((Float("x", 0.0, 1.0), Float("y", 0.0, 1.0))))
+    journal = Journal(task)
+    journal.drawn(14)
+    assert not Evidence(task, journal.history, Prior(task)).is_flat
+    [following] = ask(task, journal.history)
+    assert "does not foretell" not in following.rationale
+
+
+def test_scattered_draws_keep_what_is_known_together() -> None:
+    """Numbers fill their usual ranges, deep trees get smaller steps; what is unknown stays near."""
+    space = Space((*BOOSTING.parameters, Float("zorgs", 0.0, 10.0)))
+    prior = Prior(replace(boosting_task(), space=space))
+    base = {**prior.start(), "zorgs": 1.0}
+    drawn = prior.scatter(np.random.default_rng(0), base, 200)
+    assert len(drawn) == 200
+    assert not any(space.check(configuration) for configuration in drawn)
+    assert {3, 10} <= {configuration["max_depth"] for configuration in drawn} <= set(range(3, 11))
+    for configuration in drawn:
+        rate, depth = float(configuration["learning_rate"]), int(configuration["max_depth"])  # type: ignore[arg-type]
+        assert rate <= (0.15 if depth < 5 else 0.05 if depth < 7 else 0.025)
+        assert float(configuration["zorgs"]) <= 4.0  # type: ignore[arg-type]
+
+
 def test_changed_code_begins_with_the_best_of_before() -> None:
     """After a change of the code its first trial repeats the best one, as a new baseline."""
     from trialwright.records import CodeVersion

@@ -38,6 +38,8 @@ _NOISE_SPREAD = 1.2
 _SIGNAL_SPREAD = 0.5
 _MEAN_VARIANCE = 0.5
 _JITTER = 1e-6
+_BETTER = 2 / 3
+"""Share of the results among which `explained` is measured."""
 _SQRT5 = math.sqrt(5.0)
 
 
@@ -117,9 +119,33 @@ class Surrogate:
         """
         if len(self.targets) < 3:
             return 1.0
+        residuals, expected = self._left_out
+        return max(1.0, float(np.sqrt(np.mean((residuals / expected) ** 2))))
+
+    @property
+    def explained(self) -> float:
+        """Share of the spread of the better results that the others foretell; 1 if all of it.
+
+        Each of the better two thirds is left out once, and foretold from all the rest (Rasmussen
+        and Williams 2006, eq. 5.12); what is far behind says nothing of how to get further. 1 for
+        fewer than three results.
+        """
+        count = max(math.ceil(len(self.targets) * _BETTER), 3)
+        if len(self.targets) < 3:
+            return 1.0
+        better = np.argsort(-self.targets, kind="stable")[:count]
+        missed = self._left_out[0][better]
+        # The mean of the others, too, misses by more than the mean of all does.
+        apart = (self.targets[better] - self.targets[better].mean()) * count / (count - 1)
+        total = float(np.sum(apart**2))
+        return 1.0 - float(np.sum(missed**2)) / total if total > 0.0 else 0.0
+
+    @property
+    def _left_out(self) -> tuple[Array, Array]:
+        """By how much the others mistake each target, and by how much they expect to, each (n,)."""
         inverse = cho_solve((self._lower, True), np.eye(len(self.targets)), check_finite=False)
-        residuals = self._weights / np.sqrt(np.diag(inverse))
-        return max(1.0, float(np.sqrt(np.mean(residuals**2))))
+        precision = np.diag(inverse)
+        return self._weights / precision, 1.0 / np.sqrt(precision)
 
     def utility(self, points: Array) -> tuple[Array, Array]:
         """Return mean and standard deviation in utilities at points of `features`, each (m,)."""

@@ -32,6 +32,10 @@ LOOKED_AT = 5
 """Best trials whose curves are read."""
 FEW = 4
 """Results below which their spread says little, and the metric's usual spread is taken instead."""
+TOLD = 3
+"""Results from which on it can be said whether a model foretells them."""
+UNTOLD = 0.4
+"""Share of their spread below which it does not."""
 LEVEL = 0.9
 """Of predicted intervals."""
 
@@ -168,6 +172,12 @@ class Evidence:
         model = fit(self.task.space, data, relevance=self.prior.relevance)
         pending = [trial.configuration for trial in self.pending]
         return model.believing(model.features.of(pending)) if pending else model
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether the better results differ in no way that a model of them foretells."""
+        model = self.model
+        return model is not None and len(self.values) >= TOLD and model.explained < UNTOLD
 
     @cached_property
     def noise_sd(self) -> float | None:

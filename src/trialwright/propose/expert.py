@@ -21,7 +21,7 @@ from trialwright.history import History
 from trialwright.propose import words
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.leaning import lean
-from trialwright.propose.moves import Move, moves
+from trialwright.propose.moves import Move, moves, spread_move
 from trialwright.propose.prior import Prior, at_place, is_unordered, legal_start, place_of
 from trialwright.records import Proposal
 from trialwright.space import Configuration, Space
@@ -47,6 +47,10 @@ OFFSPRING = 12
 """Best candidates that are refined, how often, and variations of each."""
 ENUMERATED = 1500
 """Cells of a finite space up to which every one of them is a candidate."""
+SCATTERED = 30
+"""Draws from the usual ranges where the results don't foretell each other."""
+SPREADING = 2.0
+"""Probability of such a draw, per weight of the prior, with which it fades."""
 NEGLIGIBLE = 0.05
 """Loss of log improvement up to which a small change is left out: trials are to be understood."""
 SMALL = 0.08
@@ -123,6 +127,9 @@ class _Search:
     def best_besides(self, taken: Sequence[Configuration]) -> Scored | None:
         """Return the best candidate that is neither in the history nor in `taken`."""
         avoided = {_key(configuration) for configuration in taken}
+        spread = self._spread(taken, avoided)
+        if spread is not None:
+            return spread
         pool = self._fresh(self._candidates(taken), avoided)
         if not pool:
             return None
@@ -143,6 +150,25 @@ class _Search:
             configurations += grown.values()
             scores = np.concatenate([scores, judge.scores(list(grown.values()))])
         return self._first_legal(configurations, scores, judge=judge, avoided=avoided)
+
+    def _spread(self, taken: Sequence[Configuration], avoided: set[str]) -> Scored | None:
+        """Return a draw from the usual ranges, where small steps would tell nothing; else None.
+
+        What differs by no more than chance is best found among configurations that differ much.
+        """
+        evidence = self._evidence
+        if not evidence.is_flat or self._rng.random() >= SPREADING * _weight(evidence):
+            return None
+        best = evidence.best[0]
+        drawn = self._prior.scatter(self._rng, best.configuration, SCATTERED)
+        fresh = list(self._fresh(drawn, avoided).values())
+        legal = [c for c in fresh if evidence.is_new(c) and not self._space.check(c)]
+        if not legal:
+            return None
+        scores = _Judge(evidence, taken, self._moves).scores(legal)
+        chosen = int(np.argmax(scores))
+        move = spread_move(best, legal[chosen])
+        return Scored(legal[chosen], float(scores[chosen]), move)
 
     def _first_legal(
         self,
@@ -226,7 +252,7 @@ class _Judge:
         self._evidence = evidence
         self._moves = known
         self._space = evidence.task.space
-        self._weight = BETA / (1.0 + len(evidence.values))
+        self._weight = _weight(evidence)
         self._trust = min(TRUST, self._weight)
         self._leaning = lean(evidence.prior, evidence.seen)
         model = evidence.model
@@ -259,6 +285,11 @@ class _Judge:
         points, others = (self._space.encode(c) for c in (configurations, self._apart))
         gaps = np.min(np.mean(np.abs(points[:, None] - others[None]), axis=2), axis=1)
         return np.asarray(10.0 * np.minimum(gaps, 0.25))
+
+
+def _weight(evidence: Evidence) -> float:
+    """The weight of what was believed beforehand, which fades as results come in."""
+    return BETA / (1.0 + len(evidence.values))
 
 
 def _key(configuration: Configuration) -> str:

@@ -399,6 +399,23 @@ def _is_poor(best: Trial, seen: Seen) -> bool:
     return (share if seen.sign > 0 else 1.0 - share) < POOR_SHARE
 
 
+def spread_move(parent: Trial, configuration: Mapping[str, Scalar]) -> Move:
+    """Return the move to a configuration that was drawn from the usual ranges."""
+    return Move(
+        configuration=configuration,
+        parent=parent,
+        text="a model of the best results does not foretell how they differ, so small steps"
+        " would tell nothing: draw anew from the usual ranges",
+        weight=0.0,
+        reasons={
+            name: "drawn anew, from its usual range or near the best so far"
+            for name, value in configuration.items()
+            if value != parent.configuration.get(name)
+        },
+        kind="spread",
+    )
+
+
 def stepped(
     parameter: Parameter, value: Scalar, known: Advice | None, *, amount: float
 ) -> Scalar | None:

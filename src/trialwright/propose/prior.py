@@ -30,6 +30,8 @@ VAGUE = 0.3
 """The same of a default of which nothing more is known."""
 ADVENTURE = 0.15
 """Share of draws, per parameter, that ignore the belief."""
+KEPT = 0.7
+"""Share of the scattered configurations in which an option stays as it is."""
 
 _WITHIN = 0.5
 """How far the log density of a normal falls within one deviation."""
@@ -134,7 +136,7 @@ class Prior:
     def known(self) -> dict[str, Scalar]:
         """What is known to be sensible, whatever defaults the space gives; the start otherwise."""
         values: dict[str, Scalar] = {}
-        for parameter in self._choices_first:
+        for parameter in self._in_order:
             known = parameter.name in self.advice
             values[parameter.name] = (
                 self._sensible(parameter, values) if known else self.start_values[parameter.name]
@@ -164,6 +166,58 @@ class Prior:
         drawn = [self._draw_one(rng) for _ in range(count)]
         return [c for c in drawn if not self.space.constraints or self.space.feasible(c)]
 
+    def scatter(
+        self, rng: np.random.Generator, base: Configuration, count: int
+    ) -> list[dict[str, Scalar]]:
+        """Draw configurations with each number evenly over its usual range.
+
+        Options mostly stay as in `base`; so does, nearly, a number of which nothing is known or
+        that the metric calls for. As many as `count`, or fewer where constraints bind.
+        """
+        drawn = []
+        for _ in range(count):
+            values: dict[str, Scalar] = {}
+            for parameter in self._in_order:
+                values[parameter.name] = self._scattered(parameter, values, base=base, rng=rng)
+            drawn.append(self.space.canonical(values))
+        return [c for c in drawn if not self.space.constraints or self.space.feasible(c)]
+
+    def _scattered(
+        self,
+        parameter: Parameter,
+        values: Configuration,
+        *,
+        base: Configuration,
+        rng: np.random.Generator,
+    ) -> Scalar:
+        name = parameter.name
+        if name not in base:
+            return self._draw_value(parameter, values, rng)
+        if isinstance(parameter, Choice) and is_unordered(parameter):
+            return base[name] if rng.random() < KEPT else self._draw_value(parameter, values, rng)
+        here = place_of(parameter, base[name])
+        if self._serves_metric(name):
+            low, high = _around(here, NARROWEST)
+        else:
+            low, high = self._usual(parameter, values) or _around(here, VAGUE)
+        return at_place(parameter, float(rng.uniform(low, high)))
+
+    def _serves_metric(self, name: str) -> bool:
+        """Whether what is best depends on the metric, as the weight of a class does."""
+        known = self.advice.get(name)
+        return known is not None and any("metric" in variant.when for variant in known.variants)
+
+    def _usual(self, parameter: Parameter, values: Configuration) -> tuple[float, float] | None:
+        """Return the ends of the range that usually holds the best value, as places."""
+        known = self.settled(parameter.name, values)
+        if known is None:
+            return None
+        if known.relative is not None:
+            return known.relative[1]
+        if known.good is None:
+            return None
+        return place_of(parameter, known.good[0]), place_of(parameter, known.good[1])
+
     def _completed(self, values: dict[str, Scalar]) -> dict[str, Scalar]:
         start = self.start_values
         return {**{n: start[n] for n in self.space.names if n not in values}, **values}
@@ -172,16 +226,23 @@ class Prior:
     def start_values(self) -> dict[str, Scalar]:
         """A sensible value for every parameter, active or not."""
         values: dict[str, Scalar] = {}
-        for parameter in self._choices_first:
+        for parameter in self._in_order:
             given = self.space.defaults.get(parameter.name)
             known = parameter.name in self.space.defaults
             values[parameter.name] = given if known else self._sensible(parameter, values)
         return values
 
     @cached_property
-    def _choices_first(self) -> list[Parameter]:
-        """Parameters with the options ahead: the sensible number can depend on them."""
-        return sorted(self.space.parameters, key=lambda p: not isinstance(p, Choice))
+    def _in_order(self) -> list[Parameter]:
+        """Parameters in an order in which what a sensible value depends on comes before it."""
+
+        def place(parameter: Parameter) -> int:
+            known = self.advice.get(parameter.name)
+            if isinstance(parameter, Choice):
+                return 0
+            return 2 if known is not None and known.variants else 1
+
+        return sorted(self.space.parameters, key=place)
 
     def _sensible(self, parameter: Parameter, values: Configuration) -> Scalar:
         if is_unordered(parameter):
@@ -264,7 +325,7 @@ class Prior:
 
     def _draw_one(self, rng: np.random.Generator) -> dict[str, Scalar]:
         values: dict[str, Scalar] = {}
-        for parameter in self._choices_first:
+        for parameter in self._in_order:
             values[parameter.name] = self._draw_value(parameter, values, rng)
         return self.space.canonical(values)
 
@@ -385,6 +446,10 @@ def legal_start(prior: Prior, rng: np.random.Generator) -> dict[str, Scalar] | N
 
 def _bump(centre: float, low: float, high: float) -> Bump:
     return Bump(centre, max(centre - low, NARROWEST), max(high - centre, NARROWEST))
+
+
+def _around(place: float, reach: float) -> tuple[float, float]:
+    return max(place - reach, 0.0), min(place + reach, 1.0)
 
 
 def _is_number(value: Scalar) -> bool:

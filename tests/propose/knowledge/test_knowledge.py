@@ -115,6 +115,15 @@ def test_advice_is_refined_by_family_and_optimizer() -> None:
     assert advice("zorgs") is None
 
 
+def test_deeper_trees_get_smaller_steps() -> None:
+    """XGBoost's usual learning rates fall with the depth of its trees, whole or not."""
+    known = advice("eta", family="xgboost")
+    assert known is not None
+    usual = [settled(known, {"max_depth": depth}).good for depth in (3, 6, 9, 9.0, 12)]
+    tops = [ends[1] for ends in usual if ends is not None]
+    assert tops[0] > tops[1] > tops[2] == tops[3] == tops[4]
+
+
 @pytest.mark.parametrize(
     ("name", "default"),
     [
