@@ -38,7 +38,7 @@ def rates(index: int, _request: Request) -> Move:
 
 
 def test_a_full_prompt_is_about_as_long_as_expected(tmp_path: Path) -> None:
-    """Twenty trials of ten parameters with curves: what is sent is within a fifth of the guess."""
+    """Twenty trials of ten parameters with curves: what is sent is within a quarter of that."""
     what = replace(prompt_growth.task(10, 20), team=("random", MODEL))
     found = estimate(what)
     assert found is not None
@@ -47,7 +47,7 @@ def test_a_full_prompt_is_about_as_long_as_expected(tmp_path: Path) -> None:
         with SimulatedRunner(prompt_growth.curves) as runner:
             Study(replace(what, team=team), tmp_path, runner=runner, environ=PLAIN).run()
         sent = server.requests[-1].size / 4
-    assert found.members[0].read == pytest.approx(sent, rel=0.2)
+    assert found.members[0].read == pytest.approx(sent, rel=0.25)
 
 
 def test_turns_come_to_what_is_expected(tmp_path: Path) -> None:

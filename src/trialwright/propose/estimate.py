@@ -22,8 +22,8 @@ from trialwright.task import Agent, Task
 CHARACTERS = 4
 """Characters per token, about."""
 
-FRAME = 3_500
-"""Characters of the tools and the answer's schema."""
+FRAME = 3_000
+"""Characters of the tools and the answer's schema, about."""
 
 REQUESTS = 2
 """Per turn: one that looks something up or puts an answer right, and one that answers."""
@@ -251,6 +251,7 @@ def _state(task: Task) -> int:
     names = task.space.names
     values = 8 * len(names)
     curves = briefing.CURVES * (12 + 11 * briefing.POINTS)
-    table = briefing.SHOWN * (60 + values + curves)
+    # Where room is short, curves are left out first.
+    table = briefing.SHOWN * (60 + values) + briefing.SHOWN // 2 * curves
     optimiser = 2 * (250 + values + sum(map(len, names)))
     return min(table + optimiser, briefing.LONGEST)
