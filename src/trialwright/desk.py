@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trialwright import admission
+from trialwright.analysis import hypotheses
 from trialwright.errors import StudyBusy, StudyError
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.runlog import write_atomically
@@ -278,6 +279,46 @@ class Desk:
             self.trial(trial)
         self._ask_for(Request(what="note", by=self.by, text=text.strip(), trial=trial))
 
+    def hypothesize(
+        self,
+        claim: str,
+        change: Mapping[str, Scalar],
+        *,
+        expect: hypotheses.Expectation,
+        against: int | None = None,
+    ) -> hypotheses.Expected:
+        """Write a hypothesis down: what one parameter's value would do to trial `against`.
+
+        None takes the best so far. It proposes nothing; whichever trial makes that change tests it.
+
+        Raises:
+            StudyError: the parameter is unknown or the value illegal; no result could contradict
+                the claim; or the result is there already.
+        """
+        history = self.history()
+        rival = history.best() if against is None else self.trial(against)
+        if rival is None:
+            raise StudyError(
+                "there is no result to hold a hypothesis against yet: run a trial first, or propose"
+                " one with what you expect of it"
+            )
+        if not claim.strip() or len(change) != 1:
+            raise StudyError(
+                "a hypothesis is about one parameter's value, and says why: its claim in words, and"
+                f" one change; given: {claim.strip()!r}, {', '.join(change) or 'no parameter'}"
+            )
+        changed = {**rival.configuration, **change}
+        faults = history.space.check(changed)
+        if faults:
+            raise StudyError("refused: " + "; ".join(faults))
+        canonical = history.space.canonical(changed)
+        name = next(iter(change))
+        value = canonical.get(name, change[name])
+        expected = hypotheses.Expected(" ".join(claim.split()), name, value, expect, rival.number)
+        _check_testable(expected, canonical, rival, history)
+        self.note(str(expected), rival.number)
+        return expected
+
     def suggest(self, n: int = 1) -> list[Proposal]:
         """Return what the study's team would propose now; nothing is admitted."""
         history, task = self.history(), self.study.task
@@ -366,11 +407,44 @@ class Desk:
         )
 
 
+def _check_testable(
+    expected: hypotheses.Expected,
+    changed: Mapping[str, Scalar],
+    rival: Trial,
+    history: History,
+) -> None:
+    name = expected.parameter
+    if rival.state in ("failed", "pruned"):
+        raise StudyError(
+            f"trial {rival.number} {rival.state}: there is no value to hold a hypothesis against;"
+            " name a trial that is done"
+        )
+    if name not in changed:
+        raise StudyError(
+            f"{name} does not apply in trial {rival.number}: no result could contradict the claim;"
+            " name a trial in which it does"
+        )
+    if history.space.key(changed) == history.space.key(rival.configuration):
+        raise StudyError(
+            f"trial {rival.number} has {name} = {expected.value} itself: no result could contradict"
+            " the claim; name another value, or another trial"
+        )
+    tried = hypotheses.trying(history, expected)
+    if tried is not None and tried.state in ("done", "failed", "pruned"):
+        raise StudyError(
+            f"trial {tried.number} has tried {name} = {expected.value} on trial {rival.number}"
+            " already: a hypothesis comes before its result; write a note"
+        )
+
+
 def _check_told(
     told: Told, metrics: Mapping[str, float], *, metric: str, value: float | None
 ) -> None:
     if told.seconds is not None and not (told.seconds >= 0 and math.isfinite(told.seconds)):
         raise StudyError(f"a run can't have taken {told.seconds} seconds")
+    steps = [step for step, _ in told.points]
+    if not all(math.isfinite(step) for step in steps):
+        raise StudyError("a point's step is a finite number; nan and inf are none")
     if told.outcome == "done" and metric not in metrics:
         given = ", ".join(metrics) or "none"
         raise StudyError(f"a run that is done tells {metric}, the goal's metric; told: {given}")

@@ -9,8 +9,9 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.app.commands import clear, lay_out, ran
+from tests.app.commands import clear, command, environment, lay_out, ran
 from tests.test_desk import coordinator
+from trialwright.history import read
 
 
 def told(answer: CompletedProcess[str]) -> dict[str, object]:
@@ -21,9 +22,21 @@ def told(answer: CompletedProcess[str]) -> dict[str, object]:
     return document
 
 
-def by_hand(folder: Path, *words: str) -> dict[str, object]:
+def by_hand(folder: Path, *words: str, stdin: str | None = None) -> dict[str, object]:
     """Call a verb with `--json`."""
-    return told(ran(folder, *words, "--json"))
+    if stdin is None:
+        return told(ran(folder, *words, "--json"))
+    return told(
+        subprocess.run(
+            command(*words, "--json"),
+            cwd=folder,
+            env=environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    )
 
 
 def played(folder: Path, *values: float) -> None:
@@ -85,6 +98,50 @@ def test_without_json_each_verb_speaks_in_words(tmp_path: Path) -> None:
     assert "note by agent: mind the NaN" in listed
 
 
+def test_a_hypothesis_is_written_and_tested_from_the_shell(tmp_path: Path) -> None:
+    """`note` with a value and an expectation; `history` says what came of it, in words and JSON."""
+    lay_out(tmp_path, trials=3)
+    played(tmp_path, 0.5)
+    noted = ran(tmp_path, "note", "too slow", "--set", "lr=0.2", "--expect", "better").stdout
+    assert noted == "noted: hypothesis: lr = 0.2 is better than trial 0: too slow\n"
+    assert "is better than trial 0: too slow [open]" in ran(tmp_path, "history").stdout
+    by_hand(tmp_path, "propose", "--set", "lr=0.2", "--parent", "0", "--by", "other")
+    played(tmp_path, 0.4)
+    assert "too slow [contradicted]" in ran(tmp_path, "history").stdout
+    told_of = by_hand(tmp_path, "history")["hypotheses"]
+    assert told_of == [
+        {
+            "claim": "too slow",
+            "by": "agent",
+            "parameter": "lr",
+            "value": 0.2,
+            "expects": "better",
+            "against": 0,
+            "status": "contradicted",
+            "trial": 1,
+        }
+    ]
+
+
+def test_points_of_a_curve_are_told(tmp_path: Path) -> None:
+    """One by one, from a file, or from standard input: the run is read as the study's own are."""
+    lay_out(tmp_path, trials=3)
+    lines = [json.dumps({"step": step, "val_acc": step / 10}) for step in range(1, 9)]
+    (tmp_path / "curve.jsonl").write_text("\n".join(lines) + "\n\n")
+    words = ("--point", "step=1 val_acc=0.1", "--point", "step=2,val_acc=0.3,loss=1")
+    by_hand(tmp_path, "ask")
+    assert by_hand(tmp_path, "tell", "0", *words)["value"] == 0.3
+    by_hand(tmp_path, "ask")
+    assert by_hand(tmp_path, "tell", "1", "--points", "curve.jsonl")["value"] == 0.8
+    by_hand(tmp_path, "ask")
+    piped = '{"step": 4, "metrics": {"val_acc": 0.5}}'
+    by_hand(tmp_path, "tell", "2", "--points", "-", "--metric", "val_acc=0.6", stdin=piped)
+    curves = [trial.runs[0].observation.curve for trial in read(tmp_path / "runs/toy").trials]  # type: ignore[union-attr]
+    assert curves[0].series["loss"] == (None, 1.0)
+    assert curves[1].points("val_acc")[-1] == (8.0, 0.8)
+    assert curves[2].points("val_acc") == [(4.0, 0.5)]
+
+
 def test_history_is_filtered_and_sorted(tmp_path: Path) -> None:
     """By state, by proposer, the last ones, or the best ones."""
     lay_out(tmp_path, trials=9)
@@ -115,6 +172,16 @@ def test_history_is_filtered_and_sorted(tmp_path: Path) -> None:
         (("tell", "3/0.0", "--metric", "val_acc=1"), "there is no trial 3"),
         (("tell", "0", "--metric", "acc=1"), "tells val_acc, the goal's metric; told: acc"),
         (("tell", "0", "--metric", "val_acc"), "is not NAME=NUMBER"),
+        (("tell", "0", "--point", "3"), "is no point: it has a step and a metric"),
+        (
+            ("tell", "0", "--point", "step=1 val_acc=x"),
+            "val_acc in --point 'step=1 val_acc=x' is not",
+        ),
+        (("tell", "0", "--points", "none.jsonl"), "none.jsonl can't be read as points"),
+        (("tell", "0", "--points", "study.yaml"), "line 1 of study.yaml is not JSON"),
+        (("note", "x", "--set", "lr=0.2"), "say which value would do it with --set"),
+        (("note", "x", "--expect", "better"), "say which value would do it with --set"),
+        (("note", "x", "--set", "mu=1", "--expect", "better", "--trial", "0"), "mu = 1 is unknown"),
         (("tell", "0", "--failed", "bad luck"), "'bad luck' is no cause: one of out_of_memory"),
         (("tell", "0", "--failed", "other", "--pruned"), "give --failed or --pruned"),
         (("note", "x", "--trial", "5"), "there is no trial 5"),

@@ -63,6 +63,13 @@ def tell(
         list[str] | None, typer.Option(help="A metric's last value.", metavar="NAME=VALUE")
     ] = None,
     step: Annotated[float | None, typer.Option(help="The step that it belongs to.")] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(help="An earlier step with its metrics.", metavar="'step=N NAME=VALUE'"),
+    ] = None,
+    points: Annotated[
+        Path | None, typer.Option(help="A file of such points, as JSON lines; - is standard input.")
+    ] = None,
     failed: Annotated[
         str | None, typer.Option(help="It failed: why, such as diverged.", metavar="CAUSE")
     ] = None,
@@ -77,6 +84,7 @@ def tell(
 ) -> None:
     """Say how a run went that `ask` handed out; the study judges it."""
     from trialwright.app import visiting
+    from trialwright.app.points import points as read_points
     from trialwright.desk import Told
 
     if failed is not None and pruned:
@@ -84,6 +92,7 @@ def tell(
     told = Told(
         outcome="failed" if failed is not None else "pruned" if pruned else "done",
         metrics=dict(visiting.metric_of(text) for text in metric or ()),
+        points=read_points(point or (), points),
         step=step,
         cause=visiting.cause_of(failed) if failed is not None else None,
         detail=detail,
@@ -156,14 +165,34 @@ def note(
     text: Annotated[str, typer.Argument(help="What to write down.", metavar="TEXT")],
     *,
     trial: Annotated[int | None, typer.Option(help="The trial that it is about.", min=0)] = None,
+    value: Annotated[
+        str | None,
+        typer.Option(
+            "--set",
+            help="Of a hypothesis: the value that would do it.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    expect: Annotated[
+        Expectation | None, typer.Option(help="Of a hypothesis: how it would then compare.")
+    ] = None,
     study: StudyOption = None,
     by: By = "agent",
     json: Json = False,
 ) -> None:
-    """Write a note into the study, for whoever reads its history."""
+    """Write a note into the study, for whoever reads its history; or a hypothesis."""
     from trialwright.app import visiting
 
-    visiting.note(visiting.Visit(study, by, json), text, trial)
+    visit = visiting.Visit(study, by, json)
+    if value is None and expect is None:
+        visiting.note(visit, text, trial)
+    elif value is None or expect is None:
+        raise StudyError(
+            "a hypothesis can be tested: say which value would do it with --set NAME=VALUE, and"
+            " what it would do with --expect better, worse, no_worse or same"
+        )
+    else:
+        visiting.hypothesis(visit, text, value, expect.value, against=trial)
 
 
 @verbs.command()

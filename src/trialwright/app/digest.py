@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trialwright.analysis.compare import hypothesis_status
+from trialwright.analysis.hypotheses import Standing, standings
 from trialwright.analysis.importance import Influence
 from trialwright.app.documents import Document, Json, plain
 from trialwright.desk import Assignment
@@ -97,6 +98,7 @@ def history_digest(history: History, choice: Filter) -> Document:
         "best": best.number if best else None,
         "trials": [trial_digest(trial, history) for trial in chosen],
         "notes": [note_digest(note) for note in history.notes[-MOST:]],
+        "hypotheses": [standing_digest(one) for one in standings(history)[-MOST:]],
         "refused": [
             {"by": refusal.proposal.by, "faults": [_short(fault) for fault in refusal.faults]}
             for refusal in history.refusals[-5:]
@@ -193,6 +195,21 @@ def importance_digest(influences: Sequence[Influence]) -> list[Json]:
 def note_digest(note: Note) -> Document:
     """Return a note with its author."""
     return {"text": _short(note.text), "by": note.by, "trial": note.trial}
+
+
+def standing_digest(standing: Standing) -> Document:
+    """Return a hypothesis that was written down, and what became of it."""
+    expected = standing.expected
+    return {
+        "claim": _short(expected.claim),
+        "by": standing.by,
+        "parameter": expected.parameter,
+        "value": plain(expected.value),
+        "expects": expected.expects,
+        "against": expected.against,
+        "status": standing.status,
+        "trial": standing.trial,
+    }
 
 
 def _observation(seen: Observation) -> Document:

@@ -10,6 +10,7 @@ from typing import cast, get_args
 
 import typer
 
+from trialwright.analysis.hypotheses import Expectation, parsed, standings
 from trialwright.app.digest import (
     Filter,
     assignment_digest,
@@ -119,9 +120,13 @@ def history(visit: Visit, choice: Filter) -> None:
         status = trial.verdict.status if trial.verdict else ""
         head = f"{trial.number:>4} {trial.state:<9} {value:>10} {status:<11}"
         lines.append(f"{head} {settings(trial.configuration)}")
+    found = iter(standings(told))
     for note in told.notes:
         about = f" on trial {note.trial}" if note.trial is not None else ""
-        lines.append(f"note by {note.by}{about}: {note.text}")
+        expected = parsed(note.text)
+        became = next(found, None) if expected and expected.parameter in told.space else None
+        ending = f" [{became.status}]" if became else ""
+        lines.append(f"note by {note.by}{about}: {note.text}{ending}")
     visit.say(history_digest(told, choice), *(lines or ["there are no trials yet"]))
 
 
@@ -129,6 +134,17 @@ def note(visit: Visit, text: str, trial: int | None) -> None:
     """Write a note."""
     visit.desk().note(text, trial)
     visit.say({"text": text, "by": visit.by, "trial": trial}, "noted")
+
+
+def hypothesis(
+    visit: Visit, text: str, value: str, expect: Expectation, *, against: int | None
+) -> None:
+    """Write a hypothesis: what `value`, NAME=VALUE, would do to a trial."""
+    desk = visit.desk()
+    change = dict([value_of(value, desk.study.task.space)])
+    expected = desk.hypothesize(text, change, expect=expect, against=against)
+    document = {"text": str(expected), "by": visit.by, "trial": expected.against}
+    visit.say(document, f"noted: {expected}")
 
 
 def value_of(text: str, space: Space) -> tuple[str, Scalar]:

@@ -37,6 +37,7 @@ TOOLS = {
     "ask_run",
     "report_run",
     "write_note",
+    "write_hypothesis",
 }
 
 
@@ -125,16 +126,20 @@ def test_a_client_drives_a_study_from_an_empty_folder_to_a_best(tmp_path: Path, 
             suggested = (await said(client, "suggest", n=2))["suggestions"]
             assert len(suggested) == 2
             await said(client, "propose", change={"lr": 0.1, "depth": 3}, why="the defaults")
+            untried = {"claim": "it overshoots", "parameter": "lr", "value": 0.9}
             for change in ({"lr": 0.3}, {"depth": 5}, {"lr": 0.9}):
                 run = (await said(client, "start_run"))["run"]
                 await ended(client, run)
                 await said(client, "propose", change=change, why="one at a time", expect="better")
+            await said(client, "write_hypothesis", **untried, expect="worse", against=2)
             last = await ended(client, (await said(client, "start_run"))["run"])
             assert last["hypothesis_status"] == "contradicted"
             await said(client, "write_note", text="0.3 and 5", trial=2)
             assert "budget" in await wrong(client, "start_run")
             history = await said(client, "read_history", sort="value")
             assert history["trials"][0]["configuration"] == {"lr": 0.3, "depth": 5}
+            became = [(one["status"], one["trial"]) for one in history["hypotheses"]]
+            assert became == [("consistent", 3)]
             full = await said(client, "read_trial", trial=2)
             assert len(full["runs"][0]["curve"]["steps"]) == 3
 
@@ -144,7 +149,7 @@ def test_a_client_drives_a_study_from_an_empty_folder_to_a_best(tmp_path: Path, 
     assert best is not None
     assert best.configuration == {"lr": 0.3, "depth": 5}
     assert {trial.proposal.by for trial in history.trials} == {"visitor"}
-    assert [note.text for note in history.notes] == ["0.3 and 5"]
+    assert [note.text for note in history.notes][1:] == ["0.3 and 5"]
     assert history.closed is not None
     assert ran(tmp_path, "best", "--as", "args").stdout.strip() == "--lr=0.3 --depth=5"
 
@@ -166,6 +171,10 @@ def test_what_is_wrong_is_told_to_the_agent(tmp_path: Path) -> None:
             assert "there is no trial 9" in await wrong(client, "start_run", trial=9)
             assert "there is no run '9'" in await wrong(client, "wait_run", run="9")
             assert "expect" in await wrong(client, "propose", change={}, why="", expect="best")
+            expected = {"claim": "x", "parameter": "mu", "value": 1, "expect": "better"}
+            assert "no result to hold" in await wrong(client, "write_hypothesis", **expected)
+            fault = await wrong(client, "write_hypothesis", **expected, against=0)
+            assert "mu = 1 is unknown; the parameters are lr, depth" in fault
             asked = await said(client, "ask_run")
             told = {"run": asked["run"], "outcome": "done"}
             assert "tells val_acc" in await wrong(client, "report_run", **told)

@@ -53,6 +53,7 @@ def server(tools: Tools) -> MCPServer:
         tools.ask_run,
         tools.report_run,
         tools.write_note,
+        tools.write_hypothesis,
     ):
         built.add_tool(_answering(tool, ToolError), structured_output=False)
     _add_resources(built, tools)

@@ -175,6 +175,22 @@ class Tools:
         self._desk.note(text, trial)
         return _text({"noted": text, "trial": trial})
 
+    def write_hypothesis(
+        self,
+        claim: str,
+        parameter: str,
+        value: Scalar,
+        expect: Literal["better", "worse", "no_worse", "same"],
+        against: int | None = None,
+    ) -> str:
+        """Write down, before it is tried, what one parameter's value would do to a trial, and why.
+
+        `against` is that trial (default: the best so far). Nothing is proposed; whichever trial
+        makes this one change tests it, and read_history says what came of it.
+        """
+        expected = self._desk.hypothesize(claim, {parameter: value}, expect=expect, against=against)
+        return _text({"noted": str(expected), "against": expected.against, "status": "open"})
+
     def _key(self, run: str) -> RunKey:
         for trial in self._history().trials:
             for known in trial.runs:
