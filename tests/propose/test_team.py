@@ -376,7 +376,7 @@ def test_a_team_needs_distinct_members() -> None:
             Team(members)
 
 
-@pytest.mark.parametrize("name", ["expert", "random", "tpe", "gp", "cmaes"])
+@pytest.mark.parametrize("name", ["expert", "tree", "random", "tpe", "gp", "cmaes"])
 def test_every_name_that_a_task_may_give_is_a_proposer(name: Any) -> None:
     """`member` gives a proposer of that very name."""
     assert member(name, task_of(MIXED)).name == name

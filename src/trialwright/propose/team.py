@@ -19,6 +19,7 @@ from trialwright.propose.baselines import Random, is_fresh
 from trialwright.propose.credit import PRIOR, Standing, in_line, standings
 from trialwright.propose.expert import Expert
 from trialwright.propose.proposer import Proposer
+from trialwright.propose.tree import TreeSearch
 from trialwright.records import Proposal
 from trialwright.task import Agent, Member, Task
 
@@ -42,6 +43,8 @@ def member(
             return creator(name)
         case "expert":
             return Expert()
+        case "tree":
+            return TreeSearch()
         case "random":
             return Random()
         case "tpe" | "gp" | "cmaes":
