@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from tests.spaces import spaces
 from trialwright.edits import edits
 from trialwright.errors import StudyError
+from trialwright.robust import Robust
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter, Space
 from trialwright.task import (
     TASK,
@@ -63,6 +64,7 @@ def without(name: str) -> Task:
         (replace(OLD, keep=Keep(trials=3)), "keep.trials: 1 became 3"),
         (replace(OLD, description="new"), "description: nothing became new"),
         (replace(OLD, seeds=Seeds(screen=2)), "seeds.screen: 1 became 2"),
+        (replace(OLD, seeds=Seeds(most=9)), "seeds.max: none became 9"),
         (replace(OLD, grid={"depth": (2, 4)}), "grid: none became"),
         (replace(OLD, command=("python", "b.py")), "python b.py; warning: earlier results"),
         (replace(OLD, delivery=Delivery(base="b.yaml")), "base: none became b.yaml; warning"),
@@ -93,6 +95,10 @@ def test_a_change_that_keeps_trials_comparable_is_told_in_words(new: Task, words
         (replace(OLD, objective=Objective(metric="f1", direction="minimize")), "direction is min"),
         (replace(OLD, objective=Objective(metric="f1", reduce="best")), "reduce is best"),
         (replace(OLD, seeds=Seeds(study=1)), "seeds.study is 1; it was 0"),
+        (
+            replace(OLD, seeds=Seeds(objective=Robust(kind="worst"))),
+            "seeds.objective is worst; it was mean",
+        ),
         (without("batch"), "the parameter batch is gone"),
         (with_space(replace(LR, high=0.05)), "0.1, log scale, which is wider"),
         (with_space(replace(LR, low=0.01)), "which is wider"),

@@ -17,9 +17,15 @@ _COURSE = ("limits", "budget", "keep", "tree", "runner", "metrics", "environment
 """Parts of a task that are records of their own, told field by field."""
 
 _PLAIN = (
-    "name", "description", "model", "folder", "start", "grid", "prune", "code", "team",
-    "confidence",
+    "name", "also", "require", "description", "model", "folder", "start", "grid", "prune", "code",
+    "team", "confidence",
 )  # fmt: skip
+
+_SEEDS = (
+    ("screen", "screen"), ("confirm", "confirm"), ("most", "max"), ("fresh", "fresh"),
+    ("failure", "failure"),
+)  # fmt: skip
+"""What may change of the seeds, and how the study file calls it."""
 
 _MEASURED = ("command", "workdir", "delivery", "metrics", "environment")
 """What a change of makes earlier results not quite the same thing."""
@@ -34,9 +40,12 @@ def edits(old: Task, new: Task) -> tuple[str, ...]:
         StudyError: something changed that makes trials of before and after incomparable; the
             message has a line for each such change.
     """
-    refused = [*_objective(old, new), *_narrowed(old.space, new.space)]
+    refused = [*_objective(old, new), *_heldout(old, new), *_narrowed(old.space, new.space)]
     if old.seeds.study != new.seeds.study:
         refused.append(f"seeds.study is {new.seeds.study}; it was {old.seeds.study}")
+    if old.seeds.objective != new.seeds.objective:
+        was, now = (t.seeds.objective.text(sign=t.objective.sign) for t in (old, new))
+        refused.append(f"seeds.objective is {now}; it was {was}")
     if refused:
         raise StudyError(
             "the task changed so that its earlier trials can't be compared with new ones:\n"
@@ -53,6 +62,12 @@ def _objective(old: Task, new: Task) -> Iterator[str]:
             yield f"the objective's {part} is {getattr(now, part)}; it was {getattr(was, part)}"
     if was.reduce == now.reduce == "mean_last" and was.window != now.window:
         yield f"the objective averages the last {now.window} points; it was {was.window}"
+
+
+def _heldout(old: Task, new: Task) -> Iterator[str]:
+    if old.heldout != new.heldout:
+        now = new.heldout or "no metric"
+        yield f"heldout is {now}; it was {old.heldout or 'none'}, and what was shown stays shown"
 
 
 def _narrowed(old: Space, new: Space) -> Iterator[str]:
@@ -143,8 +158,10 @@ def _changes(old: Task, new: Task) -> Iterator[tuple[str, str]]:
         was, now = getattr(old, part), getattr(new, part)
         if _frozen(was) != _frozen(now):
             yield f"{part}: {_shown(was)} became {_shown(now)}", part
-    if old.seeds.screen != new.seeds.screen:
-        yield f"seeds.screen: {old.seeds.screen} became {new.seeds.screen}", "seeds"
+    for part, key in _SEEDS:
+        was, now = getattr(old.seeds, part), getattr(new.seeds, part)
+        if was != now:
+            yield f"seeds.{key}: {_shown(was)} became {_shown(now)}", "seeds"
     for part in _COURSE:
         was, now = getattr(old, part), getattr(new, part)
         for field in fields(was):

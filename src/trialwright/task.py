@@ -15,7 +15,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from trialwright.expression import Scalar
+from trialwright.errors import ExpressionError
+from trialwright.expression import Scalar, evaluate, names
+from trialwright.robust import Robust
 from trialwright.space import NAME, Space
 
 Direction = Literal["maximize", "minimize"]
@@ -25,6 +27,9 @@ Member = Literal["expert", "tree", "random", "tpe", "gp", "cmaes"]
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 """How hard a model that can think is to think."""
+
+FRESH = 1000
+"""Index of the first fresh seed: those below are for selection, and a trial has no more of them."""
 
 RESERVED = ("config", "args", "seed", "trial", "folder")
 """Placeholders in a command that are no parameters."""
@@ -83,6 +88,32 @@ class Objective:
     def better(self, left: float, right: float) -> bool:
         """Say whether `left` is strictly better than `right`."""
         return self.sign * (left - right) > 0
+
+
+MEASURED = ("seconds", "memory_gb")
+"""What is known of every run besides the metrics that it reports: wall time, peak memory in GB."""
+
+
+def unmet(require: Sequence[str], measures: Mapping[str, float]) -> str:
+    """Say which requirement metrics don't meet, the first of them; '' if they meet all.
+
+    What can't be told, for want of a metric, is not met.
+
+    >>> unmet(("memory_gb <= 4", "gap < 0.1"), {"memory_gb": 3.2, "gap": 0.25})
+    'gap < 0.1 is not met (gap = 0.25)'
+    """
+    for text in require:
+        mentioned = sorted(names(text))
+        missing = [name for name in mentioned if name not in measures]
+        if missing:
+            return f"{text} can't be told: no {missing[0]} was reported"
+        told = ", ".join(f"{name} = {measures[name]:.6g}" for name in mentioned)
+        try:
+            if not evaluate(text, measures):
+                return f"{text} is not met ({told})"
+        except ExpressionError:
+            return f"{text} can't be computed ({told})"
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +246,20 @@ class Keep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeds:
-    """How many seeds a trial is run with at first. More come by `replicate`."""
+    """How many seeds a trial is run with, and what counts of them. More come by `replicate`."""
 
     screen: int = 1
+    """At first."""
+    confirm: int | None = None
+    """That a contender is promoted to; None: nobody is promoted."""
+    most: int | None = None
+    """Up to which seeds are added one by one while the decision is open; None: no more."""
+    fresh: int = 0
+    """That no selection saw, for the winner and the first trial at the end."""
+    objective: Robust = field(default_factory=Robust)
+    """How a trial's seeds become one number."""
+    failure: float | None = None
+    """The metric's value beyond which a seed counts as failed; None: only one without a value."""
     study: int = 0
     """The study's own seed: fixes run seeds and every draw of a proposer."""
 
@@ -264,6 +306,12 @@ class Task:
     name: str
     objective: Objective
     space: Space
+    also: tuple[Objective, ...] = ()
+    """Further objectives: they decide nothing, and span the Pareto front with the first."""
+    require: tuple[str, ...] = ()
+    """What a trial's metrics must meet for it to be the best: expressions over their means."""
+    heldout: str | None = None
+    """A metric that nobody is shown before the study is over."""
     description: str = ""
     command: tuple[str, ...] = ()
     function: Annotated[Callable[..., Any] | None, Field(exclude=True)] = None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.spaces import WORDS, spaces
 from trialwright.errors import SpaceError
+from trialwright.robust import Robust
 from trialwright.space import Float, Space
 from trialwright.studyfile import dump, parse
 from trialwright.task import (
@@ -120,7 +121,18 @@ TASKS = st.builds(
         usd=st.none() | st.floats(0.001, 1e6), tokens=st.none() | st.integers(1, 10**12),
         model_time_s=st.none() | SECONDS,
     ),
-    seeds=st.builds(Seeds, screen=st.integers(1, 9), study=st.integers(0, 2**70)),
+    seeds=st.builds(
+        Seeds,
+        screen=st.integers(2, 9),
+        confirm=st.just(9),
+        most=st.none() | st.integers(9, 99),
+        fresh=st.integers(0, 50),
+        objective=st.sampled_from(
+            [Robust(), Robust(kind="worst"), Robust(kind="quantile", amount=0.25)]
+        ),
+        failure=st.none() | st.floats(-1e9, 1e9),
+        study=st.integers(0, 2**70),
+    ),
     prune=st.none() | st.builds(Prune, rule=st.sampled_from(["median", "asha"]),
                                 first=st.integers(1, 5), last=st.none() | st.integers(5, 9)),
     keep=st.builds(Keep, files=st.sampled_from([(), ("*.pt", "a/**")]), trials=st.integers(0, 3)),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from trialwright.errors import StudyFileError
+from trialwright.robust import Robust
 from trialwright.space import Choice, Float, Int, Ordinal, Space
 from trialwright.studyfile import load, parse
 from trialwright.task import (
@@ -68,7 +69,7 @@ start: [{lr: 0.05}, {depth: 5, booster: dart, rate: 0.5}]
 grid: {depth: [1, 3], drop: [0, 1]}
 limits: {run: 1h30m, memory: 4GiB, stall: 90, grace: 0, log: 500KB}
 budget: {trials: 20, runs: 40, time: 2d}
-seeds: {screen: 2, study: 7}
+seeds: {screen: 2, confirm: 4, max: 12, fresh: 5, objective: mean + 1 sd, failure: 0.6, study: 7}
 prune: {rule: asha, first: 2, factor: 4}
 keep: {files: ["*.pt"], trials: 3}
 code: ["*.py"]
@@ -110,7 +111,15 @@ FULL_TASK = Task(
     grid={"depth": (1, 3), "drop": (0.0, 1.0)},
     limits=Limits(run_s=5400, memory_bytes=2**32, stall_s=90, grace_s=0, log_bytes=500_000),
     budget=Budget(trials=20, runs=40, time_s=172800),
-    seeds=Seeds(screen=2, study=7),
+    seeds=Seeds(
+        screen=2,
+        confirm=4,
+        most=12,
+        fresh=5,
+        objective=Robust(kind="spread", amount=1.0),
+        failure=0.6,
+        study=7,
+    ),
     prune=Prune(rule="asha", first=2, factor=4),
     keep=Keep(files=("*.pt",), trials=3),
     code=("*.py",),
@@ -224,7 +233,7 @@ def test_the_wrong_type_anywhere_is_a_problem_and_never_a_crash(junk: str, folde
     nested = {
         "limits": ("run", "memory", "stall", "grace", "log"),
         "budget": ("trials", "runs", "time"),
-        "seeds": ("screen", "study"),
+        "seeds": ("screen", "confirm", "max", "fresh", "objective", "failure", "study"),
         "prune": ("rule", "first"),
         "keep": ("files", "trials"),
         "runner": ("kind", "workers", "cpus", "gpus"),

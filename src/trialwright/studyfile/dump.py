@@ -21,6 +21,7 @@ from trialwright.task import (
     MetricRoute,
     Objective,
     RunnerPlan,
+    Seeds,
     Task,
     Ucb,
 )
@@ -73,6 +74,9 @@ def _fields(task: Task) -> Iterator[tuple[str, Plain]]:
     yield "name", task.name
     yield "goal", f"{objective.direction} {objective.metric}"
     yield "reduce", _reduce(objective)
+    yield "also", tuple(f"{one.direction} {one.metric}" for one in task.also)
+    yield "require", task.require
+    yield "heldout", task.heldout
     yield "description", task.description or None
     yield "model", task.model
     yield "folder", str(Path(task.folder).absolute())
@@ -96,7 +100,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
         "trials": budget.trials, "runs": budget.runs, "time": _duration(budget.time_s),
         "usd": budget.usd, "tokens": budget.tokens, "model_time": _duration(budget.model_time_s),
     })  # fmt: skip
-    yield "seeds", _given({"screen": _unless(1, seeds.screen), "study": _unless(0, seeds.study)})
+    yield "seeds", _seeds(seeds, sign=task.objective.sign)
     yield "prune", None if prune is None else _given({
         "rule": prune.rule, "first": prune.first, "factor": prune.factor,
         "warmup": prune.warmup, "last": prune.last,
@@ -116,6 +120,15 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
             "gpus": runner.gpus,
         })  # fmt: skip
     yield "confidence", _unless(0.95, task.confidence)
+
+
+def _seeds(seeds: Seeds, *, sign: int) -> Plain:
+    return _given({
+        "screen": _unless(1, seeds.screen), "confirm": seeds.confirm, "max": seeds.most,
+        "fresh": _unless(0, seeds.fresh),
+        "objective": _unless("mean", seeds.objective.text(sign=sign)), "failure": seeds.failure,
+        "study": _unless(0, seeds.study),
+    })  # fmt: skip
 
 
 def _member(member: Member | Agent) -> Plain:

@@ -9,6 +9,8 @@ from pathlib import Path, PurePath
 from trialwright.errors import StudyFileError
 from trialwright.studyfile.command import outside, read_base, read_command
 from trialwright.studyfile.fields import Fields, Problems, choose
+from trialwright.studyfile.goals import GOAL, read_also, read_heldout, read_require
+from trialwright.studyfile.seeds import SEED_KEYS, read_seeds
 from trialwright.studyfile.space import read_grid, read_space, read_start
 from trialwright.studyfile.team import read_team
 from trialwright.studyfile.tree import LARGEST_FILE, Place, Tree, Unreadable, read
@@ -22,7 +24,6 @@ from trialwright.task import (
     Objective,
     Prune,
     RunnerPlan,
-    Seeds,
     Task,
     Ucb,
     placeholder_problems,
@@ -30,9 +31,10 @@ from trialwright.task import (
 )
 
 KEYS = (
-    "name", "goal", "reduce", "description", "model", "folder", "command", "workdir", "base",
-    "format", "argument", "environment", "metrics", "space", "constraints", "start", "grid",
-    "limits", "budget", "seeds", "prune", "keep", "code", "team", "tree", "runner", "confidence",
+    "name", "goal", "reduce", "also", "require", "heldout", "description", "model", "folder",
+    "command", "workdir", "base", "format", "argument", "environment", "metrics", "space",
+    "constraints", "start", "grid", "limits", "budget", "seeds", "prune", "keep", "code", "team",
+    "tree", "runner", "confidence",
 )  # fmt: skip
 """Every key of a study file, in the order in which one is written."""
 
@@ -42,7 +44,6 @@ LATER = ("block", "instructions", "frozen", "held_out", "objectives", "files", "
 FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 """A study's name: safe as the name of a folder."""
 
-_GOAL = re.compile(r"(maximize|minimize)\s+(\S(?:.*\S)?)")
 _REDUCE = re.compile(r"mean_last_([1-9]\d{0,5})")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -130,8 +131,12 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
     folder = _folder(fields, path)
     space = read_space(fields, problems)
     objective = _objective(fields)
+    also, require = read_also(fields, objective), read_require(fields)
     command = read_command(fields, folder)
     parts = {
+        "also": also,
+        "require": require,
+        "heldout": read_heldout(fields, objective, also=also, require=require),
         "delivery": _delivery(fields, folder),
         "environment": _environment(fields, problems),
         "metrics": _metrics(_section(fields, "metrics", problems)),
@@ -139,7 +144,9 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "grid": read_grid(fields, space),
         "limits": _limits(_section(fields, "limits", problems)),
         "budget": _budget(fields, problems),
-        "seeds": _seeds(_section(fields, "seeds", problems)),
+        "seeds": read_seeds(
+            _section(fields, "seeds", problems), sign=objective.sign if objective else 0
+        ),
         "prune": _prune(fields, problems),
         "keep": _keep(_section(fields, "keep", problems)),
         "runner": _runner(_section(fields, "runner", problems)),
@@ -164,7 +171,7 @@ _KNOWN = {
     "metrics": ("regex", "file", "tensorboard", "rename"),
     "limits": ("run", "memory", "stall", "grace", "log"),
     "budget": ("trials", "runs", "time", "usd", "tokens", "model_time"),
-    "seeds": ("screen", "study"),
+    "seeds": SEED_KEYS,
     "prune": ("rule", "first", "factor", "warmup", "last"),
     "keep": ("files", "trials"),
     "tree": ("c", "rule", "mutate"),
@@ -172,7 +179,6 @@ _KNOWN = {
     "environment": ("pass", "set"),
 }
 _LATER = {
-    "seeds": ("confirm", "max", "objective"),
     "runner": ("address",),
 }
 
@@ -220,7 +226,7 @@ def _objective(fields: Fields) -> Objective | None:
     reduce, window = _reduce(fields)
     if goal is None or tree is None:
         return None
-    found = _GOAL.fullmatch(goal.strip())
+    found = GOAL.fullmatch(goal.strip())
     if found is None:
         fields.fault(
             tree,
@@ -349,11 +355,6 @@ def _budget(fields: Fields, problems: Problems) -> Budget:
         tokens=section.whole("tokens", least=1),
         model_time_s=section.duration("model_time"),
     )
-
-
-def _seeds(fields: Fields) -> Seeds:
-    screen, study = fields.whole("screen", least=1), fields.whole("study", least=0)
-    return Seeds(screen=screen or 1, study=study or 0)
 
 
 def _prune(fields: Fields, problems: Problems) -> Prune | None:
