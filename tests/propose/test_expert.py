@@ -327,10 +327,10 @@ def test_results_that_foretell_each_other_are_followed() -> None:
 
 
 def test_scattered_draws_keep_what_is_known_together() -> None:
-    """Numbers fill their usual ranges, deep trees get smaller steps; what is unknown stays near."""
+    """Numbers fill their usual ranges, deep trees get smaller steps; the unknown stays near."""
     space = Space((*BOOSTING.parameters, Float("zorgs", 0.0, 10.0)))
     prior = Prior(replace(boosting_task(), space=space))
-    base = {**prior.start(), "zorgs": 1.0}
+    base = {**prior.start(), "zorgs": 1.0, "scale_pos_weight": 3.0}
     drawn = prior.scatter(np.random.default_rng(0), base, 200)
     assert len(drawn) == 200
     assert not any(space.check(configuration) for configuration in drawn)
@@ -339,6 +339,7 @@ def test_scattered_draws_keep_what_is_known_together() -> None:
         rate, depth = float(configuration["learning_rate"]), int(configuration["max_depth"])  # type: ignore[arg-type]
         assert rate <= (0.15 if depth < 5 else 0.05 if depth < 7 else 0.025)
         assert float(configuration["zorgs"]) <= 4.0  # type: ignore[arg-type]
+        assert float(configuration["scale_pos_weight"]) > 1.9  # type: ignore[arg-type]
 
 
 def test_changed_code_begins_with_the_best_of_before() -> None:

@@ -171,8 +171,8 @@ class Prior:
     ) -> list[dict[str, Scalar]]:
         """Draw configurations with each number evenly over its usual range.
 
-        Options mostly stay as in `base`; so does, nearly, a number of which nothing is known or
-        that the metric calls for. As many as `count`, or fewer where constraints bind.
+        Options mostly stay as in `base`; a number of which nothing is known stays near it; what the
+        metric calls for is not taken back. As many as `count`, or fewer where constraints bind.
         """
         drawn = []
         for _ in range(count):
@@ -196,10 +196,9 @@ class Prior:
         if isinstance(parameter, Choice) and is_unordered(parameter):
             return base[name] if rng.random() < KEPT else self._draw_value(parameter, values, rng)
         here = place_of(parameter, base[name])
+        low, high = self._usual(parameter, values) or _around(here)
         if self._serves_metric(name):
-            low, high = _around(here, NARROWEST)
-        else:
-            low, high = self._usual(parameter, values) or _around(here, VAGUE)
+            low, high = max(low, here - NARROWEST), max(high, here)
         return at_place(parameter, float(rng.uniform(low, high)))
 
     def _serves_metric(self, name: str) -> bool:
@@ -448,8 +447,8 @@ def _bump(centre: float, low: float, high: float) -> Bump:
     return Bump(centre, max(centre - low, NARROWEST), max(high - centre, NARROWEST))
 
 
-def _around(place: float, reach: float) -> tuple[float, float]:
-    return max(place - reach, 0.0), min(place + reach, 1.0)
+def _around(place: float) -> tuple[float, float]:
+    return max(place - VAGUE, 0.0), min(place + VAGUE, 1.0)
 
 
 def _is_number(value: Scalar) -> bool:
