@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trialwright.history import History
 from trialwright.llm.conversation import Line
 from trialwright.llm.question import Question, Repair
-from trialwright.propose import briefing, fence
+from trialwright.propose import briefing, fence, sheet
 from trialwright.propose.creator import Told, left, turns
 from trialwright.records import Analysis
 from trialwright.report import prose
@@ -50,7 +50,7 @@ def analyse(line: Line, task: Task, history: History, told: Told) -> Analysis | 
         return None
     facts = written(final_analysis(history))
     names = ", ".join(history.space.names)
-    trials = "\n".join(briefing.line(history, trial) for trial in briefing.telling(history))
+    trials = "\n".join(sheet.line(history, trial) for trial in briefing.telling(history))
     reply = line.ask(
         Question(
             purpose="analyse",

@@ -45,7 +45,7 @@ def test_a_tool_a_repair_and_a_rate_limit_in_one_conversation(wire: Wire, tmp_pa
     assert trial.proposal.reasons == {"rate": "the curve says so"}
     # Three answers came; the fourth request was the one put off, sent again as it was.
     assert [len(told(request, wire)) for request in server.requests] == [0, 1, 2, 2]
-    assert '"depth"' in told(server.requests[1], wire)[0].replace('\\"', '"')
+    assert "from the defaults: " in told(server.requests[1], wire)[0]
     assert "rate = 7.5 is not a number from 0 to 1" in told(server.requests[2], wire)[1]
     (exchange,) = asked(read(tmp_path))
     assert (exchange.outcome, exchange.repairs) == ("answered", ("outside",))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,8 +22,11 @@ from trialwright.history import History
 from trialwright.llm.conversation import Line
 from trialwright.llm.question import Allowance, Purpose, Question, Repair
 from trialwright.propose import briefing
+from trialwright.propose.evidence import Evidence
 from trialwright.propose.lookup import Lookup
-from trialwright.records import Category, Exchange, Hypothesis, Interval, Proposal, RunKey
+from trialwright.propose.prior import Prior
+from trialwright.propose.words import category, changed
+from trialwright.records import Exchange, Hypothesis, Interval, Proposal, RunKey
 from trialwright.task import Task
 
 REPAIRS = 2
@@ -45,35 +48,56 @@ Told = Callable[[Exchange], None]
 """Takes the record of a conversation, so that it reaches the ledger."""
 
 
+def slim(schema: dict[str, Any]) -> None:
+    """Take out of a JSON Schema what it can do without: it is sent with every request.
+
+    What may be left out need not also be null; a default says what the instructions say. An answer
+    that has nulls and defaults is taken all the same.
+    """
+    schema.pop("description", None)
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
+        left = [one for one in field.get("anyOf", ()) if one != {"type": "null"}]
+        if len(left) == 1 and field.get("description") != VALUE:
+            del field["anyOf"]
+            field.update(left[0])
+
+
+VALUE = "in the space"
+"""Describes a value, whose null is a value too."""
+
+SLIM = ConfigDict(extra="ignore", json_schema_extra=slim)
+
+
 class Change(BaseModel):
     """One parameter's new value."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = SLIM
     name: str
     value: bool | int | float | str | None
-    why: Annotated[str, Field(description="one short sentence")] = ""
+    why: Annotated[str, Field(description="short")] = ""
 
 
 class Suggestion(BaseModel):
     """One experiment."""
 
-    model_config = ConfigDict(extra="ignore")
-    parent: Annotated[int | None, Field(description="trial whose values hold otherwise")] = None
+    model_config = SLIM
+    parent: int | None = None
+    """The trial whose values hold otherwise; None: the defaults."""
     changes: list[Change]
-    rationale: Annotated[str, Field(description="what the results say, and so what to try")] = ""
-    claim: Annotated[str, Field(description="what you expect and why, in one sentence")] = ""
+    rationale: Annotated[str, Field(description="what the results say, so what to try")] = ""
+    claim: Annotated[str, Field(description="one sentence")] = ""
     expects: Literal["better", "worse", "no_worse", "same"] = "better"
-    against: Annotated[int | None, Field(description="trial to compare with; null: the best")] = (
-        None
-    )
-    low: Annotated[float | None, Field(description="90 % interval of the metric")] = None
+    against: int | None = None
+    """The trial that the claim compares with; None: the best."""
+    low: Annotated[float | None, Field(description="90 % interval")] = None
     high: float | None = None
-    category: Category = "hyperparameter"
 
 
 class Suggestions(BaseModel):
     """The answer of one turn, best first."""
 
+    model_config = ConfigDict(json_schema_extra=slim)
     proposals: list[Suggestion]
 
 
@@ -155,6 +179,7 @@ class Reading:
         self._task = task
         self._history = history
         self._by = by
+        self._evidence = Evidence(task, history, Prior(task))
         self.usable: list[Proposal] = []
         """Of the last answer, whatever could be used."""
 
@@ -221,8 +246,13 @@ class Reading:
             hypothesis=self._hypothesis(suggestion),
             predicted=_interval(suggestion),
             parent=suggestion.parent,
-            category=suggestion.category,
+            category=category(self._evidence, self._changed(suggestion, configuration)),
         )
+
+    def _changed(self, suggestion: Suggestion, configuration: Mapping[str, Scalar]) -> list[str]:
+        parent = suggestion.parent
+        before = {} if parent is None else self._history.trials[parent].configuration
+        return changed(configuration, before or self._history.space.complete({}))
 
     def _configuration(self, suggestion: Suggestion) -> dict[str, Scalar]:
         space = self._history.space
@@ -238,12 +268,11 @@ class Reading:
     def _hypothesis(self, suggestion: Suggestion) -> Hypothesis | None:
         if not suggestion.claim:
             return None
+        # With no trial to compare with, the claim is held to the interval.
         best = self._history.best()
         against = suggestion.against
         if against is None and best is not None:
             against = best.number
-        if against is None:
-            return None
         changed = suggestion.changes[0].name if len(suggestion.changes) == 1 else None
         return Hypothesis(
             claim=suggestion.claim[:LONGEST_WHY],

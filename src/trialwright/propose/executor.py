@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trialwright.history import History
 from trialwright.llm.conversation import Line
 from trialwright.llm.question import Question, Repair
-from trialwright.propose import briefing, fence
+from trialwright.propose import briefing, fence, sheet
 from trialwright.propose.creator import Change, Reading, Suggestion, Surroundings, left, turns
 from trialwright.records import Diagnosis, Observation, Proposal
 from trialwright.task import Task
@@ -83,7 +83,7 @@ class Executor:
         reply = self._line.ask(
             Question(
                 purpose="diagnose",
-                instructions=f"{RULES}\nSpace (JSON Schema):\n{briefing.schema(task)}",
+                instructions=f"{RULES}\nSpace:\n{briefing.domains(task)}",
                 prompt=self._prompt(history, observation),
                 answer=Explanation,
                 check=check,
@@ -127,7 +127,7 @@ class Executor:
         log = self._around.log(observation.run) or observation.log_tail
         return "\n".join(
             [
-                briefing.line(history, trial),
+                sheet.line(history, trial),
                 f"exit status {observation.exit_status}: {fence.name(observation.detail)}",
                 fence.fenced(log, most=LOG) if log else "It left no log.",
             ]

@@ -5,9 +5,8 @@ Functions of plain arguments that return text, each bounded; a wrong argument is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,9 +14,8 @@ from trialwright.analysis.importance import importance
 from trialwright.errors import TrialwrightError
 from trialwright.expression import Scalar
 from trialwright.history import History
-from trialwright.propose import briefing, fence
+from trialwright.propose import fence, outlook, sheet
 from trialwright.propose.evidence import Evidence
-from trialwright.propose.expert import Expert
 from trialwright.propose.prior import Prior
 from trialwright.records import RunKey
 from trialwright.task import Task
@@ -57,13 +55,13 @@ class Lookup:
         )
 
     def show_trial(self, number: int) -> str:
-        """Show one trial in full: configuration, reasons, metrics, curves, verdict."""
+        """A trial in full: reasons, claim, metrics, curves, verdict."""
         if not 0 <= number < len(self._history.trials):
             return self._no_trial(number)
-        return briefing.trial_in_full(self._history, self._history.trials[number])[:MOST]
+        return sheet.in_full(self._history, self._history.trials[number])[:MOST]
 
     def read_log(self, number: int) -> str:
-        """Read the end of a trial's log."""
+        """The end of a trial's log."""
         if not 0 <= number < len(self._history.trials):
             return self._no_trial(number)
         runs = self._history.trials[number].runs
@@ -75,7 +73,7 @@ class Lookup:
         order: Literal["best", "latest"] = "best",
         state: Literal["done", "failed", "pruned", "any"] = "any",
     ) -> str:
-        """List trials with values and results, by order and state."""
+        """Trials with values and results."""
         found = [t for t in self._history.trials if state in ("any", t.state)]
         if order == "best":
             sign = self._task.objective.sign
@@ -83,28 +81,28 @@ class Lookup:
             found.sort(key=lambda trial: -sign * (trial.value or 0.0))
         else:
             found = found[::-1]
-        lines = [briefing.line(self._history, trial) for trial in found[:LISTED]]
+        lines = [sheet.line(self._history, trial, curves=False) for trial in found[:LISTED]]
         return "\n".join(lines)[:MOST] or "none"
 
     def show_influence(self) -> str:
-        """Say how much each parameter matters, as far as the trials tell."""
+        """What the trials tell of each parameter."""
         if not self._history.done():
             return "no finished trial yet"
-        return "\n".join(one.sentence for one in importance(self._history))[:MOST]
+        found = importance(self._history)
+        lines = [f"{one.parameter}: {one.sentence}" for one in found if one.varied]
+        still = [one.parameter for one in found if not one.varied]
+        lines += [f"Never varied, so nothing is known: {', '.join(still)}."] if still else []
+        return "\n".join(lines)[:MOST]
 
     def suggest(self) -> str:
-        """Ask the optimiser for its next three trials, with what it expects of them."""
-        lines = []
-        for proposal in Expert()(self._task, self._history, 3, self._rng):
-            guess = proposal.predicted
-            expects = f" expects {guess.low:.4g} to {guess.high:.4g}" if guess else ""
-            lines.append(f"{json.dumps(dict(proposal.configuration))}{expects}")
+        """The optimiser's next three trials."""
+        lines = outlook.suggestions(self._task, self._history, 3, self._rng)
         return "\n".join(lines)[:MOST] or "nothing is left to try"
 
-    def predict(self, configuration: dict[str, bool | int | float | str | None]) -> str:
-        """Say what the optimiser expects of a whole configuration: metric, and whether it runs."""
-        values: dict[str, Scalar] = dict(configuration)
+    def predict(self, configuration: dict[str, Any]) -> str:
+        """What the optimiser expects of values; left out ones are the best trial's."""
         try:
+            values = self._completed(configuration)
             faults = self._history.space.check(values)
             if faults:
                 return "; ".join(faults)[:MOST]
@@ -112,14 +110,23 @@ class Lookup:
             evidence = Evidence(self._task, self._history, Prior(self._task))
             interval = evidence.interval(values)
             runs = _runs(evidence, values)
-        except TrialwrightError as error:
+        except (TrialwrightError, TypeError, ValueError, OverflowError) as error:
             return str(error)[:MOST]
-        expected = (
-            f"{interval.low:.4g} to {interval.high:.4g} ({interval.level:.0%})"
-            if interval
-            else "nothing yet: too few results"
-        )
-        return f"expects {expected}; runs to its end with probability {runs:.2f}"
+        expected = outlook.expected(interval)
+        said = f"expects {expected}; runs to its end with probability {runs:.2f}"
+        doubts = outlook.doubt(self._history, values)
+        return f"{said}. {doubts}."[:MOST] if doubts else said
+
+    def _completed(self, given: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """The values with those of the best trial, or the defaults, where they leave some out."""
+        best = self._history.best() if self._history.opened else None
+        base: Mapping[str, Scalar] = {} if best is None else best.configuration
+        space = self._task.space
+        known = {name: value for name, value in {**base, **given}.items() if name in space}
+        completed = space.complete(known)
+        active = space.active(known)
+        kept = {k: v for k, v in completed.items() if k in active or k in given}
+        return {**kept, **{k: v for k, v in given.items() if k not in space}}
 
     def _no_trial(self, number: int) -> str:
         count = len(self._history.trials)
