@@ -20,7 +20,8 @@ from typing import Literal
 from scipy.stats import rankdata
 
 from trialwright.history import History, Run, Trial
-from trialwright.task import Ucb
+from trialwright.robust import Robust
+from trialwright.task import FRESH, Ucb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,7 @@ def lineage(history: History) -> list[int | None]:
         if run.ended_at is not None
     ]
     ended.sort(key=lambda item: item[:2])
-    leader = _Leader(history.task.objective.sign)
+    leader = _Leader(history.task.objective.sign, history.task.seeds.objective)
     seen = 0
     for trial in orphans:
         while seen < len(ended) and ended[seen][0] <= trial.admitted_at:
@@ -176,33 +177,34 @@ class _Leader:
     """The best trial as it was known at some moment, run by run."""
 
     sign: int
+    objective: Robust
     number: int | None = None
     _code: str = ""
     _values: dict[int, dict[int, float]] = field(default_factory=dict)
-    """Per trial and seed, signed, larger better; of the code that last gave a value."""
+    """Per trial and seed; of the code that last gave a value."""
 
     def take(self, trial: Trial, run: Run) -> None:
         """Take in how a run ended."""
         assert run.observation is not None
         number, value = trial.number, run.observation.value
         code = run.launch.code or trial.admission.code
-        if run.observation.outcome == "cancelled":
+        if run.observation.outcome == "cancelled" or run.key.seed >= FRESH:
             return
         if run.observation.outcome != "done" or value is None:
             self._values.pop(number, None)
         else:
             if code != self._code:
                 self._values, self._code = {}, code
-            self._values.setdefault(number, {})[run.key.seed] = self.sign * value
+            self._values.setdefault(number, {})[run.key.seed] = value
         self._lead(number)
 
     def _lead(self, changed: int) -> None:
         """Let the best lead, of equals the earlier; look at all only if the leader changed."""
         if self.number is None or changed == self.number or self.number not in self._values:
-            self.number = max(sorted(self._values), key=self._mean, default=None)
-        elif changed in self._values and self._mean(changed) > self._mean(self.number):
+            self.number = max(sorted(self._values), key=self._worth, default=None)
+        elif changed in self._values and self._worth(changed) > self._worth(self.number):
             self.number = changed
 
-    def _mean(self, number: int) -> float:
-        seeds = self._values[number]
-        return math.fsum(seeds.values()) / len(seeds)
+    def _worth(self, number: int) -> float:
+        value = self.objective.value(list(self._values[number].values()), sign=self.sign)
+        return -math.inf if value is None else self.sign * value
