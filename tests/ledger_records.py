@@ -19,6 +19,7 @@ from trialwright.records import (
     Notice,
     Observation,
     Opened,
+    Promotion,
     Proposal,
     Record,
     Refusal,
@@ -203,3 +204,9 @@ SINCE_2: tuple[Record, ...] = (
     Analysis(by="gpt", text="Trial 0 is best.", struck=("0.99",), trials=2),
 )
 """Kinds of records that came with version 2 of the schema."""
+
+SINCE_3: tuple[Record, ...] = (
+    Promotion(trial=0, seeds=4, reason="a contender: 0.81, the best so far"),
+    Promotion(trial=0, seeds=8, fresh=True, reason="the winner, before it is announced"),
+)
+"""One record of each kind that came later still; no fixture holds them yet."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.ledger_records import RECORDS, TASK
 from trialwright.errors import LedgerError
-from trialwright.history import History, Trial
+from trialwright.history import History, Trial, sides
 from trialwright.records import (
     RECORD,
     Admission,
@@ -23,6 +23,7 @@ from trialwright.records import (
     Observation,
     Opened,
     Outcome,
+    Promotion,
     Proposal,
     Record,
     Request,
@@ -30,8 +31,9 @@ from trialwright.records import (
     Status,
     Verdict,
 )
+from trialwright.robust import Robust
 from trialwright.space import Int, Space
-from trialwright.task import Objective, Seeds
+from trialwright.task import FRESH, Objective, Seeds
 
 ONE = replace(
     TASK,
@@ -43,9 +45,15 @@ ONE = replace(
 )
 
 
-def entries(records: Sequence[Record], *, step: float = 1.0) -> list[Entry]:
-    """Number records from 1, `step` seconds apart."""
-    return [Entry(i + 1, 100.0 + i * step, record) for i, record in enumerate(records)]
+def entries(
+    records: Sequence[Record], *, step: float = 1.0, after: History | None = None
+) -> list[Entry]:
+    """Number records from 1 or on from a history, `step` seconds apart."""
+    first = after.sequence if after else 0
+    numbers = range(first, first + len(records))
+    return [
+        Entry(i + 1, 100.0 + i * step, record) for i, record in zip(numbers, records, strict=True)
+    ]
 
 
 def opened(screen: int = 1) -> list[Record]:
@@ -413,3 +421,101 @@ def test_a_done_run_without_a_finite_value_has_no_value() -> None:
     assert objective.value([1.0, math.nan]) is None
     trial = trial_of(launch(0), Observation(run=RunKey(0, 0, 0), outcome="done", value=None))
     assert trial.value is None
+
+
+def promotion(trial: int, seeds: int, *, fresh: bool = False) -> Promotion:
+    """A trial gets more seeds."""
+    return Promotion(trial=trial, seeds=seeds, fresh=fresh, reason="a contender")
+
+
+def test_a_promoted_trial_is_due_again_and_done_once_its_seeds_are() -> None:
+    """A promotion plans seeds up to a number in all, whatever was planned before."""
+    history = History(entries([*opened(), admit(0), launch(0), end(0, value=1.0)]))
+    history.extend(entries([promotion(0, 3), promotion(0, 2)], after=history))
+    trial = history.trials[0]
+    assert (trial.missing, trial.state, history.pending()) == ((1, 2), "running", [trial])
+    more = [launch(0, 1), end(0, 1, value=2.0), launch(0, 2), end(0, 2, value=3.0)]
+    history.extend(entries(more, after=history))
+    assert (trial.state, trial.value, history.pending()) == ("done", 2.0, [])
+
+
+def test_fresh_seeds_are_seen_by_no_selection() -> None:
+    """Neither value, noise nor best change by them; one that fails fails nobody."""
+    history = History(entries([*opened(screen=2), admit(0), *both(0, 1.0, 2.0)]))
+    history.extend(entries([promotion(0, 3, fresh=True)], after=history))
+    trial = history.trials[0]
+    before = (trial.value, trial.values, history.spread(code="c1"), history.best())
+    assert trial.missing == (FRESH, FRESH + 1, FRESH + 2)
+    runs = [launch(0, FRESH), launch(0, FRESH + 1), launch(0, FRESH + 2)]
+    ends = [end(0, FRESH, value=9.0), end(0, FRESH + 1, outcome="failed")]
+    history.extend(entries([*runs, *ends], after=history))
+    assert trial.state == "running"
+    assert [run.key.seed for run in history.interrupted()] == [FRESH + 2]
+    history.extend(entries([end(0, FRESH + 2, outcome="cancelled")], after=history))
+    assert trial.state == "cancelled"
+    assert [run.key.seed for run in history.interrupted()] == [FRESH + 2]
+    again = [launch(0, FRESH + 2, 1), end(0, FRESH + 2, 1, value=8.0)]
+    history.extend(entries(again, after=history))
+    assert (trial.state, history.pending()) == ("done", [])
+    assert before == (trial.value, trial.values, history.spread(code="c1"), history.best())
+    assert [run.observation.value for run in trial.fresh.values() if run.observation] == [
+        9.0,
+        None,
+        8.0,
+    ]
+
+
+def test_fresh_seeds_are_dropped_when_the_code_changes() -> None:
+    """They would be of other code; the trial keeps its value, and is not waited for."""
+    records = [*opened(), admit(0), launch(0), end(0, value=1.0), promotion(0, 2, fresh=True)]
+    history = History(entries([*records, launch(0, FRESH), end(0, FRESH), CodeVersion(id="c2")]))
+    assert history.pending() == []
+    assert (history.trials[0].missing, history.trials[0].state) == ((), "done")
+    assert history.trials[0].value == 1.0
+
+
+def test_the_best_is_the_best_by_the_robust_objective() -> None:
+    """By the worst seed the steady trial leads; by the mean the other one does."""
+    found = {}
+    for kind in ("mean", "worst"):
+        seeds = Seeds(screen=2, objective=Robust(kind=kind))  # type: ignore[arg-type]
+        task = replace(ONE, objective=Objective(metric="y"), seeds=seeds)
+        trials = [
+            admit(0),
+            *both(0, 0.6, 0.7),
+            verdict(0),
+            admit(1),
+            *both(1, 0.2, 1.9),
+            verdict(1),
+        ]
+        records = [Opened(task=task, seed=0, version="0"), CodeVersion(id="c1"), *trials]
+        best = History(entries(records)).best()
+        assert best is not None
+        found[kind] = (best.number, best.value)
+    assert found == {"mean": (1, 1.05), "worst": (0, 0.6)}
+
+
+def test_confirmed_trials_are_compared_over_all_of_their_seeds() -> None:
+    """Up to `confirm` seeds the common ones decide; from there on every seed counts."""
+    seeds = Seeds(screen=1, confirm=2, most=4)
+    task = replace(ONE, objective=Objective(metric="y"), seeds=seeds)
+    records = [Opened(task=task, seed=0, version="0"), CodeVersion(id="c1")]
+    records += [admit(0), launch(0), end(0, value=1.0), verdict(0)]
+    records += [admit(1), launch(1), end(1, value=2.0), verdict(1)]
+    history = History(entries(records))
+    more = [promotion(1, 2), launch(1, 1), end(1, 1, value=-2.0)]
+    history.extend(entries(more, after=history))
+    ones = history.trials
+    assert sides(ones[1], ones[0], seeds) == ([2.0], [1.0])
+    assert history.best() is ones[1]
+    more = [promotion(0, 3), launch(0, 1), end(0, 1, value=0.5), launch(0, 2), end(0, 2, value=0.3)]
+    history.extend(entries(more, after=history))
+    assert sides(ones[0], ones[1], seeds) == ([1.0, 0.5, 0.3], [2.0, -2.0])
+    assert history.best() is ones[0]
+
+
+def both(trial: int, first: float, second: float) -> list[Record]:
+    """Two seeds of a trial, done."""
+    return [
+        launch(trial), end(trial, value=first), launch(trial, 1), end(trial, 1, value=second),
+    ]  # fmt: skip

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from tests.ledger_conformance import LedgerConformance
-from tests.ledger_records import RECORDS, SINCE_2, TASK
+from tests.ledger_records import RECORDS, SINCE_2, SINCE_3, TASK
 from trialwright.errors import LedgerError
 from trialwright.history import History
 from trialwright.ledger import APPLICATION, Ledger, SqliteLedger
@@ -70,9 +70,10 @@ def test_a_ledger_of_schema_version_1_opens(tmp_path: Path) -> None:
 
 def test_the_fixture_covers_every_kind_of_record() -> None:
     """A kind that is added without a fixture shows here."""
-    assert {type(record) for record in (*RECORDS, *SINCE_2)} == set(get_args(Record))
+    assert {type(record) for record in (*RECORDS, *SINCE_2, *SINCE_3)} == set(get_args(Record))
     assert version_of(FIXTURE) == 1
-    assert version_of(FIXTURE_2) == SCHEMA == 2
+    assert version_of(FIXTURE_2) == 2
+    assert SCHEMA == 3
 
 
 def version_of(path: Path) -> int:

@@ -18,25 +18,29 @@ from trialwright.ledger import SqliteLedger
 from trialwright.records import (
     Admission,
     Analysis,
+    Block,
     Closed,
     CodeVersion,
     Diagnosis,
     Entry,
     Exchange,
+    Instructions,
     Launch,
     Machine,
     Notice,
     Observation,
     Opened,
     Outcome,
+    Promotion,
     Proposal,
     Refusal,
     Request,
     RunKey,
     Verdict,
 )
+from trialwright.robust import Robust
 from trialwright.space import Space
-from trialwright.task import Task
+from trialwright.task import FRESH, Seeds, Task, unmet
 
 State = Literal["queued", "running", "done", "failed", "pruned", "cancelled"]
 
@@ -73,14 +77,21 @@ class Trial:
     admission: Admission
     admitted_at: float
     planned: int = 1
-    """Seeds that the trial is to have: the task's `screen`, and what `replicate` added."""
+    """Seeds that the trial is to have: the task's `screen`, and what was added to them."""
+    fresh_planned: int = 0
+    """Fresh seeds that it is to have, which no selection sees."""
     runs: list[Run] = field(default_factory=list)
     """Every attempt, in the order of their launches."""
     verdict: Verdict | None = None
     value: float | None = None
-    """The mean objective over the seeds done; None if there is none, or one failed.
+    """The robust objective over the seeds done; None if there are too few, or one failed.
 
     Kept by the history: it is asked for far more often than it changes.
+    """
+    breach: str = ""
+    """The requirement of the task that the trial does not meet, in words; such a one has no value.
+
+    Kept by the history, as `value` is.
     """
     rerun: bool = False
     """Whether a further attempt of the first seed was asked for and not yet launched."""
@@ -107,7 +118,17 @@ class Trial:
 
     @property
     def latest(self) -> dict[int, Run]:
-        """The latest attempt of each seed index, under the trial's code version."""
+        """The latest attempt of each seed index, under the trial's code version; no fresh seeds."""
+        return {seed: run for seed, run in self.every.items() if seed < FRESH}
+
+    @property
+    def fresh(self) -> dict[int, Run]:
+        """The latest attempt of each fresh seed, which neither `value` nor `values` counts."""
+        return {seed: run for seed, run in self.every.items() if seed >= FRESH}
+
+    @property
+    def every(self) -> dict[int, Run]:
+        """The latest attempt of each seed index, fresh ones too."""
         code = self.code
         return {
             run.key.seed: run
@@ -131,10 +152,21 @@ class Trial:
         }
 
     @property
+    def measures(self) -> dict[str, float]:
+        """Each metric, `seconds` and `memory_gb` too: the mean over the seeds that are done."""
+        found: dict[str, list[float]] = {}
+        for seed in self.values:
+            seen = self.latest[seed].observation
+            for name, value in seen.measures.items() if seen else ():
+                found.setdefault(name, []).append(value)
+        return {name: sum(values) / len(values) for name, values in found.items()}
+
+    @property
     def missing(self) -> tuple[int, ...]:
         """The seed indices that are planned and not yet launched."""
-        launched = self.latest
-        return tuple(seed for seed in range(self.planned) if seed not in launched)
+        launched = self.every
+        planned = (*range(self.planned), *range(FRESH, FRESH + self.fresh_planned))
+        return tuple(seed for seed in planned if seed not in launched)
 
     @property
     def state(self) -> State:
@@ -142,19 +174,25 @@ class Trial:
         if not self.runs:
             return "queued"
         worst = self._worst()
+        if self._going():
+            return "running"
         if worst in ("failed", "pruned", "cancelled"):
-            return "running" if self._going() else worst
-        return "running" if self._going() or self.missing or self.rerun else "done"
+            return worst
+        if any(run.observation and run.observation.outcome == "cancelled" for run in self.runs):
+            ended = [run.observation for run in self.fresh.values()]
+            if any(seen and seen.outcome == "cancelled" for seen in ended):
+                return "cancelled"
+        return "running" if self.missing or self.rerun else "done"
 
-    def mean(self) -> float | None:
+    def worth(self, robust: Robust, *, sign: int) -> float | None:
         """Compute `value` from the runs: for the history, after each change of them."""
         values = list(self.values.values())
         if not values or self._worst() not in (None, "done"):
             return None
-        return math.fsum(values) / len(values)
+        return robust.value(values, sign=sign)
 
     def _going(self) -> bool:
-        return any(run.observation is None for run in self.latest.values())
+        return any(run.observation is None for run in self.every.values())
 
     def _worst(self) -> Outcome | None:
         outcomes = {run.observation.outcome for run in self.latest.values() if run.observation}
@@ -178,6 +216,17 @@ class Note:
     trial: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants of the study, in words that whoever proposes is to read."""
+
+    text: str
+    at: float
+    """Seconds since the epoch."""
+    request: int
+    """Sequence of the request, under which `answers` has what became of a wished trial."""
+
+
 class History:
     """Everything that a study has recorded, as trials. Read it; the study alone extends it.
 
@@ -185,15 +234,17 @@ class History:
         LedgerError: entries that contradict each other.
     """
 
-    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:  # noqa: PLR0915  # a line each
         self.sequence = 0
         """Of the last entry; 0 if there is none."""
         self.trials: list[Trial] = []
         """By number."""
         self.refusals: list[Refusal] = []
         self.notices: list[Notice] = []
+        self.promotions: list[Promotion] = []
+        """In their order: which trials got more seeds, and why."""
         self.analysis: Analysis | None = None
-        """The latest that a model wrote."""
+        """The latest that a model wrote about the whole study."""
         self.exchanges: list[Exchange] = []
         """Conversations with language models."""
         self.requests: list[tuple[int, Request]] = []
@@ -201,6 +252,13 @@ class History:
         self.answers: dict[int, Admission | Refusal] = {}
         """What became of an offered proposal, by the sequence of its request."""
         self.notes: list[Note] = []
+        self.wishes: list[Wish] = []
+        self.blocks: list[Block] = []
+        """That have ended, in their order."""
+        self.summaries: dict[int, Analysis] = {}
+        """What a model wrote about a block, by its number."""
+        self.instructions = ""
+        """The user's own text for whoever proposes, as it was last read."""
         self.codes: dict[str, CodeVersion] = {}
         self.machines: dict[str, Machine] = {}
         self.closed: Closed | None = None
@@ -220,6 +278,9 @@ class History:
         self._valued_code = ""
         self._spreads: dict[int, tuple[str, float, int]] = {}
         self._spread_totals: dict[str, tuple[float, int]] = {}
+        self.spread_changes = 0
+        """How often the spread of any trial's seeds has changed."""
+        self._withheld: dict[RunKey, float] = {}
         self._tokens = 0
         self._usd = 0.0
         self._first_at = 0.0
@@ -285,19 +346,27 @@ class History:
         """Tokens and US dollars that language models took, as far as prices are known."""
         return self._tokens, self._usd
 
+    def heldout(self) -> dict[RunKey, float]:
+        """Return the metric that is held out, by run: of a study that is over; before, nothing.
+
+        Over is a study whose budget is used up, or whose space is: one that was stopped may go on.
+        """
+        over = self.closed is not None and self.closed.reason in ("budget", "exhausted")
+        return dict(self._withheld) if over else {}
+
     def interrupted(self) -> list[Run]:
         """Return the runs of ours that were launched, did not end, and were not taken up again."""
         return [
             run
             for trial in self.pending()
-            for run in trial.latest.values()
+            for run in trial.every.values()
             if (run.observation is None and not run.handed_out)
             or (run.observation is not None and run.observation.outcome == "cancelled")
         ]
 
     def handed_out(self) -> list[Run]:
         """Return the runs that outside agents have, and have not told about."""
-        return [run for trial in self.pending() for run in trial.latest.values() if run.handed_out]
+        return [run for trial in self.pending() for run in trial.every.values() if run.handed_out]
 
     def run(self, key: RunKey) -> Run:
         """Return one run.
@@ -326,16 +395,15 @@ class History:
     def best(self, *, code: str | None = None) -> Trial | None:
         """Return the best trial that is kept or unconfirmed, of code version `code`.
 
-        Two trials are compared over the seeds that both have, the earlier one staying ahead of its
-        equal: else more seeds for the leader, whose first one was lucky, would hand the lead to a
-        trial that it beats seed by seed. None means the newest version with any value.
+        Two trials are compared as by `sides`, the earlier one staying ahead of its equal. None
+        means the newest version with any value.
         """
         code = code or self._valued_code
         best: Trial | None = None
         for trial in self.favoured():
             if trial.value is None or trial.code != code:
                 continue
-            if best is None or self.task.objective.sign * lead(trial, best) > 0:
+            if best is None or self.task.objective.sign * lead(trial, best, self.task) > 0:
                 best = trial
         return best
 
@@ -346,6 +414,14 @@ class History:
         """
         squares, degrees = self._spread_totals.get(code, (0.0, 0))
         return max(squares, 0.0), degrees
+
+    def spreads(self, *, code: str) -> list[tuple[int, float, int]]:
+        """Return (trial, squared deviations, degrees) of each trial that `spread` sums over."""
+        return [
+            (number, squares, degrees)
+            for number, (version, squares, degrees) in self._spreads.items()
+            if version == code
+        ]
 
     def extend(self, entries: Iterable[Entry]) -> None:
         """Take further entries in."""
@@ -369,13 +445,14 @@ class History:
         self._count_time(entry)
         match record:
             case Opened():
-                self._opened, self.closed = record, None
+                self._open(record)
             case Closed():
                 self.closed = record
             case CodeVersion():
                 self.codes.pop(record.id, None)
                 self.codes[record.id] = record
                 self._adopt(record.id)
+                self._drop_fresh(record.id)
             case Machine():
                 self.machines[record.id] = record
             case Refusal():
@@ -387,8 +464,14 @@ class History:
                 self._usd += record.usd or 0.0
             case Notice():
                 self.notices.append(record)
+            case Promotion():
+                self._promote(record)
             case Analysis():
-                self.analysis = record
+                self._sum_up(record)
+            case Block():
+                self.blocks.append(record)
+            case Instructions():
+                self.instructions = record.text
             case Request():
                 self._request(entry, record)
             case Admission():
@@ -401,6 +484,12 @@ class History:
                 self.run(record.run).diagnosis = record
             case Verdict():
                 self._judge(record)
+
+    def _open(self, opened: Opened) -> None:
+        changed = self.opened and self.task.require != opened.task.require
+        self._opened, self.closed = opened, None
+        for trial in self.trials if changed else ():
+            self._revalue(trial)
 
     def _count_time(self, entry: Entry) -> None:
         """Add the time since the last entry, unless it was a gap between sessions."""
@@ -417,10 +506,18 @@ class History:
         if answer.request is not None:
             self.answers[answer.request] = answer
 
+    def _sum_up(self, analysis: Analysis) -> None:
+        if analysis.block is None:
+            self.analysis = analysis
+        else:
+            self.summaries[analysis.block] = analysis
+
     def _request(self, entry: Entry, request: Request) -> None:
         self.requests.append((entry.sequence, request))
         if request.what == "note":
             self.notes.append(Note(request.text, request.by, entry.at, request.trial))
+        elif request.what == "steer":
+            self.wishes.append(Wish(request.text, entry.at, entry.sequence))
         if request.trial is None or not 0 <= request.trial < len(self.trials):
             return
         trial = self.trials[request.trial]
@@ -430,6 +527,23 @@ class History:
         elif request.what == "rerun":
             trial.rerun = True
             self._pending.add(trial.number)
+
+    def _promote(self, promotion: Promotion) -> None:
+        trial = self.trials[promotion.trial]
+        self.promotions.append(promotion)
+        if promotion.fresh:
+            trial.fresh_planned = max(trial.fresh_planned, promotion.seeds)
+        else:
+            trial.planned = max(trial.planned, promotion.seeds)
+        self._pending.add(trial.number)
+        self._settle(trial)
+
+    def _drop_fresh(self, code: str) -> None:
+        """Plan no fresh seeds of other code: run now, they would be of the code as it is."""
+        for trial in self.pending():
+            if trial.fresh_planned and trial.code != code:
+                trial.fresh_planned = sum(seed >= FRESH for seed in trial.every)
+                self._settle(trial)
 
     def _admit(self, admission: Admission, at: float) -> None:
         if admission.number != len(self.trials):
@@ -455,6 +569,9 @@ class History:
     def _observe(self, observation: Observation, at: float) -> None:
         trial = self.trials[observation.run.trial]
         run = self.run(observation.run)
+        if observation.withheld is not None:
+            self._withheld[observation.run] = observation.withheld
+            observation = replace(observation, withheld=None)
         run.observation, run.ended_at = observation, at
         self._revalue(trial)
         self._settle(trial)
@@ -463,12 +580,19 @@ class History:
 
     def _revalue(self, trial: Trial) -> None:
         """Keep the indices of values current: a launch can take a value away, an end give one."""
-        trial.value = trial.mean()
+        trial.value = trial.worth(self.task.seeds.objective, sign=self.task.objective.sign)
+        trial.breach = self._breach(trial)
+        if trial.breach:
+            trial.value = None
         self._count_spread(trial)
         if trial.value is None:
             self._valued.discard(trial.number)
         else:
             self._valued.add(trial.number)
+
+    def _breach(self, trial: Trial) -> str:
+        require = self.task.require
+        return unmet(require, trial.measures) if require and trial.value is not None else ""
 
     def _settle(self, trial: Trial) -> None:
         # A cancelled run is taken up again by the next session, so its trial stays pending.
@@ -478,6 +602,7 @@ class History:
     def _count_spread(self, trial: Trial) -> None:
         """Keep the sums behind `spread` current, at a cost that does not grow with history."""
         old = self._spreads.pop(trial.number, None)
+        self.spread_changes += 1
         values = list(trial.values.values())
         new = None
         if len(values) > 1:
@@ -510,16 +635,39 @@ class History:
             self._favoured.discard(verdict.trial)
 
 
-def lead(trial: Trial, other: Trial) -> float:
-    """Return the mean difference of two trials with values, in the metric's unit.
+def sides(
+    trial: Trial, other: Trial, seeds: Seeds | None = None
+) -> tuple[list[float], list[float]]:
+    """Return the values over which two trials are compared, seed by seed in the same order.
 
-    Over their common seeds; between their means where they have none.
+    Over the seeds that both have: else more seeds for the leader, whose first one was lucky, would
+    hand the lead to a trial that it beats seed by seed. Two that have been promoted to
+    `seeds.confirm` are past that, and all of their seeds count.
     """
     ours, theirs = trial.values, other.values
-    common = ours.keys() & theirs.keys()
-    if not common:
+    enough = seeds.confirm if seeds is not None else None
+    if enough is not None and min(len(ours), len(theirs)) >= enough:
+        return [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
+    common = sorted(ours.keys() & theirs.keys())
+    return [ours[seed] for seed in common], [theirs[seed] for seed in common]
+
+
+def lead(trial: Trial, other: Trial, task: Task | None = None) -> float:
+    """Return by how much the robust objective of a trial is above another's; both have values.
+
+    Over `sides`; between their values where they share no seed. Means are compared where the seeds
+    are too few for the objective.
+    """
+    ours, theirs = sides(trial, other, task.seeds if task else None)
+    if not ours:
         return (trial.value or 0.0) - (other.value or 0.0)
-    return math.fsum(ours[seed] - theirs[seed] for seed in common) / len(common)
+    robust = task.seeds.objective if task else Robust()
+    if robust.kind == "mean" and len(ours) == len(theirs):
+        return math.fsum(a - b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+    sign = task.objective.sign if task else 1
+    robust = robust if len(ours) >= robust.least else Robust()
+    values = [robust.value(side, sign=sign) or 0.0 for side in (ours, theirs)]
+    return values[0] - values[1]
 
 
 def read(folder: Path | str) -> History:

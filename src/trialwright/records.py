@@ -17,10 +17,11 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from trialwright.expression import Scalar
 from trialwright.task import Task
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of these records: raised when an older reader could misread them, or not read them.
 
 2: exchanges with models, analyses, and requests that offer, tell and note.
+3: metrics held out, promotions, blocks, instructions, and requests that steer.
 """
 
 UNKNOWN_SEED = -1
@@ -262,7 +263,9 @@ class Observation:
     value: float | None = None
     """The objective, reduced from the curve; None unless `done`."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """The last value of each metric."""
+    """The last value of each metric, but for the one that is held out."""
+    withheld: float | None = None
+    """The metric that nobody is shown before the study is over; a history gives it out then."""
     curve: Curve = field(default_factory=Curve)
     seconds: float = 0.0
     """Wall time."""
@@ -275,6 +278,13 @@ class Observation:
     log_tail: str = ""
     """The last lines of a failed run's log."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """The metrics, with `seconds` and `memory_gb` where the script reports none of the name."""
+        peak = self.peak_memory_bytes
+        memory = {} if peak is None else {"memory_gb": peak / 1e9}
+        return {"seconds": self.seconds, **memory, **self.metrics}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +317,19 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A trial is to have more seeds: decided by code, from what the seeds so far tell."""
+
+    kind: Literal["promotion"] = "promotion"
+    trial: int
+    seeds: int
+    """That it is to have in all; of `fresh` ones, so many of those."""
+    fresh: bool = False
+    """Whether they are seeds that no selection sees, to say what the winner is worth."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something that the user should know: a knob not connected, a changed script, a lost turn."""
 
@@ -328,6 +351,32 @@ class Analysis:
     """Numbers that the record did not bear out, taken out of the text."""
     trials: int = 0
     """That there were when it was written."""
+    block: int | None = None
+    """The block that it sums up; None: the whole study."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block of trials has ended, and its notebook is due."""
+
+    kind: Literal["block"] = "block"
+    number: int
+    """From 1, without gaps."""
+    first: int
+    last: int
+    """The trials that it covers, by number, both included."""
+    best: int | None = None
+    """The best trial when the block ended."""
+    value: float | None = None
+    """Of that trial, then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instructions:
+    """What the user's own text says to whoever proposes; a later one replaces an earlier."""
+
+    kind: Literal["instructions"] = "instructions"
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,11 +386,12 @@ class Request:
     `replicate`: `seeds` more seeds for trial `trial`. `rerun`: trial `trial` once more. `stop`: end
     the session, after the running runs unless `now`. `propose`: admit `proposal`, if it is legal
     and no repeat. `tell`: take in `observation` of a run that was handed out. `note`: keep `text`,
-    about trial `trial` if it is about one.
+    about trial `trial` if it is about one. `steer`: keep the wish `text` of a person for whoever
+    proposes; one of the form `try x=0.1` is offered as a trial.
     """
 
     kind: Literal["request"] = "request"
-    what: Literal["replicate", "rerun", "stop", "propose", "tell", "note"]
+    what: Literal["replicate", "rerun", "stop", "propose", "tell", "note", "steer"]
     trial: int | None = None
     seeds: int = 0
     now: bool = False
@@ -372,8 +422,11 @@ Record = (
     | Observation
     | Diagnosis
     | Verdict
+    | Promotion
     | Notice
     | Analysis
+    | Block
+    | Instructions
     | Request
     | Closed
 )
