@@ -29,6 +29,23 @@ def test_another_study_is_not_shown_for_this_one(tmp_path: Path) -> None:
         assert "val_acc" not in answer.stdout
 
 
+def test_a_study_is_named_as_an_argument_too(tmp_path: Path) -> None:
+    """What reads a study takes its file or folder as `run` does; two that differ are refused."""
+    lay_out(tmp_path, trials=1)
+    assert ran(tmp_path, "run").returncode == 0
+    away = tmp_path / "away"
+    away.mkdir()
+    for where in ("../study.yaml", "../runs/toy"):
+        assert "val_acc" in ran(away, "status", where).stdout
+        assert "Trial 0" in ran(away, "show", "0", where).stdout
+    assert "epoch 3" in ran(away, "log", "0", "../study.yaml").stdout
+    assert "--lr=" in ran(away, "best", "../study.yaml", "--as", "args").stdout
+    assert "report.html" in ran(away, "report", "../study.yaml").stdout
+    answer = ran(away, "status", "../study.yaml", "--study", "../runs/toy")
+    clear(answer)
+    assert "two studies are named" in answer.stderr
+
+
 def test_a_second_interrupt_leaves_interrupted_trials(tmp_path: Path) -> None:
     """After Ctrl-C twice nothing is said to run or wait: it is to be run again on resume."""
     lay_out(tmp_path, sleep=40, trials=2)

@@ -32,6 +32,10 @@ StudyOption = Annotated[
     Path | None,
     typer.Option("--study", help="The study: its file, or its folder of results.", metavar="PATH"),
 ]
+StudyPlace = Annotated[
+    Path | None,
+    typer.Argument(help="The study: its file or folder, as --study.", metavar="[STUDY]"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Print plain lines, also on a terminal.")]
 Number = Annotated[int, typer.Argument(help="The trial's number.", metavar="N")]
@@ -147,24 +151,29 @@ def run(
 
 
 @app.command()
-def status(*, study: StudyOption = None, json: Json = False) -> None:
+def status(place: StudyPlace = None, *, study: StudyOption = None, json: Json = False) -> None:
     """Show where a study stands, also while it runs."""
     from trialwright.app import showing
+    from trialwright.app.place import one_of
 
-    showing.status(study, json=json)
+    showing.status(one_of(place, study), json=json)
 
 
 @app.command()
-def show(number: Number, *, study: StudyOption = None, json: Json = False) -> None:
+def show(
+    number: Number, place: StudyPlace = None, *, study: StudyOption = None, json: Json = False
+) -> None:
     """Show a trial: what was proposed and why, what came out, what was decided."""
     from trialwright.app import showing
+    from trialwright.app.place import one_of
 
-    showing.show(study, number, json=json)
+    showing.show(one_of(place, study), number, json=json)
 
 
 @app.command()
 def log(
     number: Number,
+    place: StudyPlace = None,
     *,
     study: StudyOption = None,
     seed: Annotated[int, typer.Option(help="Which seed of the trial, from 0.", min=0)] = 0,
@@ -178,14 +187,15 @@ def log(
 ) -> None:
     """Print the output of a trial's run."""
     from trialwright.app.logs import print_log
-    from trialwright.app.place import to_read
+    from trialwright.app.place import one_of, to_read
 
-    folder = to_read(study).folder
+    folder = to_read(one_of(place, study)).folder
     print_log(folder, number, seed=seed, attempt=attempt, tail=tail, ongoing=follow)
 
 
 @app.command()
 def best(
+    place: StudyPlace = None,
     *,
     study: StudyOption = None,
     export: Annotated[
@@ -198,13 +208,15 @@ def best(
 ) -> None:
     """Show the best trial and why it is; export its configuration."""
     from trialwright.app import showing
+    from trialwright.app.place import one_of
 
-    showing.best(study, target=export, form=form.value if form else None, json=json)
+    showing.best(one_of(place, study), target=export, form=form.value if form else None, json=json)
 
 
 @app.command()
 def rerun(
     number: Number,
+    place: StudyPlace = None,
     *,
     study: StudyOption = None,
     later: Later = False,
@@ -212,14 +224,17 @@ def rerun(
     json: Json = False,
 ) -> None:
     """Run a trial once more, under its first seed, then go on with the study."""
+    from trialwright.app.place import one_of
     from trialwright.app.requests import ask_rerun
 
+    study = one_of(place, study)
     raise typer.Exit(ask_rerun(study, number, later=later, plain=plain, json=json))
 
 
 @app.command()
 def replicate(
     number: Number,
+    place: StudyPlace = None,
     *,
     seeds: Annotated[int, typer.Option(help="How many more seeds.", min=1)],
     study: StudyOption = None,
@@ -228,18 +243,21 @@ def replicate(
     json: Json = False,
 ) -> None:
     """Run a trial under more seeds, then go on with the study."""
+    from trialwright.app.place import one_of
     from trialwright.app.requests import ask_replicate
 
+    study = one_of(place, study)
     status = ask_replicate(study, number, seeds=seeds, later=later, plain=plain, json=json)
     raise typer.Exit(status)
 
 
 @app.command()
-def report(*, study: StudyOption = None, json: Json = False) -> None:
+def report(place: StudyPlace = None, *, study: StudyOption = None, json: Json = False) -> None:
     """Write report.html and report.md: figures, the analysis, every trial with its reasons."""
     from trialwright.app import showing
+    from trialwright.app.place import one_of
 
-    showing.report(study, json=json)
+    showing.report(one_of(place, study), json=json)
 
 
 @app.command()

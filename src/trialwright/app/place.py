@@ -24,6 +24,17 @@ class Place:
     folder: Path
 
 
+def one_of(argument: Path | None, option: Path | None) -> Path | None:
+    """Return the study that a command was given, as its argument or by `--study`.
+
+    Raises:
+        StudyError: both were given, and differ.
+    """
+    if argument is not None and option is not None and argument != option:
+        raise StudyError(f"two studies are named, {argument} and --study {option}: name one")
+    return argument if argument is not None else option
+
+
 def to_run(given: Path | None, folder: Path | None) -> Place:
     """Return the study that `run` means: a study file, its folder, or a folder of results.
 
