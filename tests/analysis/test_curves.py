@@ -84,6 +84,10 @@ def test_a_wide_gap_is_overfitting_even_without_a_turn() -> None:
     found = read(train_acc=0.5 + 0.5 * RISE, val_acc=0.5 + 0.12 * RISE)
     assert found.findings[0] == "overfitting"
     assert found.numbers["gap"] == pytest.approx(0.38, abs=0.01)
+    # But the words claim no turn: a run at its best is not said to overfit.
+    assert found.numbers["turned"] == 0
+    assert "train_acc is ahead of val_acc by 0.38" in found.sentence
+    assert "overfits" not in found.sentence
 
 
 def test_a_small_gap_is_no_overfitting() -> None:

@@ -142,7 +142,7 @@ def diagnose(observation: Observation, objective: Objective) -> Diagnosis:
     last quarter, in its own sign), `noise_sd`, `drop` (from best to last, at least 0), `swing` and
     `end_sd` (the ups and downs of the last points, and their scatter), `flat_since` and `since`
     (the step from which little changed, and what was gained from there), and `gap` where a
-    training series pairs with a held-out one.
+    training series pairs with a held-out one, with `turned` (1 if that one is past its best).
 
     >>> from trialwright.records import Curve, RunKey
     >>> run = Observation(run=RunKey(0, 0, 0), outcome="done", value=0.5, curve=Curve(
@@ -406,6 +406,7 @@ def _numbers(shape: Shape, pair: Pair | None, objective: Objective) -> dict[str,
     }
     if pair is not None:
         numbers["gap"] = pair.gap
+        numbers["turned"] = float(_turned(pair.held_out))
     return numbers
 
 
@@ -459,7 +460,8 @@ def _overfitting_words(pair: Pair | None, at: float) -> str:
     gap = f"{pair.train_name} is ahead of {pair.held_out_name} by {pair.gap:.3g} at the end"
     held = pair.held_out
     if not _turned(held):
-        return f"overfits: {gap}"
+        # The series may be at its best all the same: a number, and no word for it.
+        return gap
     turn = f"{pair.held_out_name} is best at step {held.steps[held.best]:g} and then worsens"
     return f"overfits: {turn} while training goes on; {gap}"
 

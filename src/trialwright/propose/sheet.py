@@ -215,6 +215,8 @@ def _findings(reading: Diagnosis) -> list[str]:
         if finding == "plateaued" and "flat_since" in numbers:
             gained = f" (+{numbers['since']:.2g})" if numbers.get("since") else ""
             told.append(f"flat from {numbers['flat_since']:g}{gained}")
+        elif finding == "overfitting" and not numbers.get("turned", 1.0):
+            told.append(f"training ahead by {numbers.get('gap', 0):.2g}")
         elif finding == "unstable":
             told.append(f"unstable: end swings by {numbers.get('swing', 0):.2g}")
         else:
