@@ -21,7 +21,8 @@ from trialwright import __version__
 from trialwright.admission import ask, sift
 from trialwright.analysis.compare import judge
 from trialwright.analysis.curves import diagnose
-from trialwright.analysis.pruning import Pruner
+from trialwright.analysis.heldout import withhold, without
+from trialwright.analysis.pruning import Pruner, streamed, timed
 from trialwright.analysis.twins import Twins
 from trialwright.crew import Crew
 from trialwright.edits import edits
@@ -225,10 +226,10 @@ class Session:
         """Take in what a runner reported, if anything."""
         if not events:
             self._post.watch(self.history, None)
-        for event in events:
+        for event in map(self._shown, events):
             match event:
-                case Reported(run=run, step=step, metrics=metrics):
-                    self._judge_early(run, step, metrics)
+                case Reported():
+                    self._judge_early(event)
                 case Finished(observation=observation):
                     self._handles.pop(observation.run, None)
                     self._observed(observation)
@@ -264,6 +265,8 @@ class Session:
         for trial in self.history.finished():
             if trial.verdict is None:
                 self._settle(trial)
+            elif any(change.startswith("require:") for change in changes):
+                self._note(judge(trial, self.history))
         self._serve(opening=True)
         self._write()
 
@@ -290,13 +293,13 @@ class Session:
     def _restored_pruner(self) -> Pruner | None:
         if self._task.prune is None:
             return None
-        pruner = Pruner(self._task.prune, self._task.objective)
+        pruner = Pruner(self._task.prune, self._task.objective, self._task.also)
         for trial in self.history.finished():
             run = trial.run
             if run is None or run.observation is None:
                 continue
-            for step, value in run.observation.curve.points(self._task.objective.metric):
-                pruner.report(trial.number, step, value)
+            for step, metrics in streamed(run.observation, pruner.watched):
+                pruner.report_all(trial.number, step, metrics)
             pruner.finish(trial.number, completed=trial.state == "done")
         return pruner
 
@@ -382,15 +385,27 @@ class Session:
         except queue.Empty:
             return None
 
-    def _judge_early(self, run: RunKey, step: float, metrics: Mapping[str, float]) -> None:
-        value = metrics.get(self._task.objective.metric)
+    def _shown(self, event: Event) -> Event:
+        """An event as everybody may see it: without the metric that is held out."""
+        if self._task.heldout is None:
+            return event
+        match event:
+            case Reported():
+                return replace(event, metrics=without(event.metrics, self._task))
+            case Finished():
+                return Finished(withhold(event.observation, self._task))
+
+    def _judge_early(self, event: Reported) -> None:
+        run = event.run
         # Replicates are asked for on purpose, and are worth their time.
-        if value is None or self._pruner is None or run.seed != 0 or run.attempt != 0:
+        if self._pruner is None or run.seed != 0 or run.attempt != 0:
             return
-        if self._pruner.report(run.trial, step, value) and run in self._handles:
+        metrics = timed(event.metrics, event.seconds)
+        if self._pruner.report_all(run.trial, event.step, metrics) and run in self._handles:
             self._handles[run].stop("pruned")
 
     def _observed(self, observation: Observation) -> None:
+        observation = withhold(observation, self._task)
         trial = self.history.trials[observation.run.trial]
         self._note(observation, diagnose(observation, self._task.objective))
         # How an agent's own set-up fails says nothing about ours.

@@ -122,8 +122,9 @@ def judge(trial: Trial, history: History) -> Verdict:
     A trial that already has a verdict is compared with the same trial as before, and keeps its
     verdict if only that one has been run again under changed code.
     """
-    if trial.state == "pruned":
-        return Verdict(trial=trial.number, status="discarded", sentence=_pruned(trial))
+    if trial.state == "pruned" or trial.breach:
+        out = f"{_mean(trial):.6g}, but infeasible: {trial.breach}" if trial.breach else ""
+        return Verdict(trial=trial.number, status="discarded", sentence=out or _pruned(trial))
     if trial.value is None:
         return Verdict(trial=trial.number, status="failed", sentence=_failure(trial))
     if trial.verdict is not None and _left_behind(trial, history):
@@ -251,14 +252,21 @@ def _status(expects: str, difference: float, *, margin: float) -> HypothesisStat
 def _rival(trial: Trial, history: History) -> Trial | None:
     """The trial to beat: as recorded before, else the best of the version apart from `trial`."""
     verdict = trial.verdict
-    if verdict is not None and verdict.against is None and trial.code == trial.admission.code:
+    # What was infeasible or failed then was compared with nothing, and led nothing.
+    first = verdict is not None and verdict.against is None and verdict.status == "kept"
+    if first and trial.code == trial.admission.code:
         return None
     if verdict is not None and verdict.against is not None:
         against = history.trials[verdict.against]
-        if against.code == trial.code:
+        if against.code == trial.code and not against.breach:
             return against
     best = history.best(code=trial.code)
     return None if best is trial else best
+
+
+def _mean(trial: Trial) -> float:
+    values = list(trial.values.values())
+    return math.fsum(values) / len(values)
 
 
 def _left_behind(trial: Trial, history: History) -> bool:

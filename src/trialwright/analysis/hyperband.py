@@ -42,11 +42,14 @@ class Hyperband:
         self._trials: list[Trial] = []
         self._last: dict[int, tuple[int, float]] = {}
 
-    def report(self, trial: int, step: float, score: float) -> bool:
-        """Take in a score at a step, larger being better; say whether the trial should stop."""
+    def report(self, trial: int, step: float, score: float) -> bool | None:
+        """Take in a score at a step, larger being better; say whether the trial should stop.
+
+        None at a step that is not judged.
+        """
         whole = math.floor(step)
         if whole < 0 or whole <= self._last.get(trial, (-1, 0.0))[0]:
-            return False  # Optuna counts whole steps, each once
+            return None  # Optuna counts whole steps, each once
         self._last[trial] = whole, score
         while len(self._trials) <= trial:
             self._trials.append(self._study.ask())

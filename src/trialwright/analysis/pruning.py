@@ -1,17 +1,19 @@
 """Early stopping: which running trial has fallen so far behind that its time is better spent.
 
-Rules see only numbers: the objective's metric at a step, per trial. They are told of every report
+Rules see only numbers: an objective's metric at a step, per trial. They are told of every report
 in turn, and can be rebuilt after a resume by telling them again. A NaN counts as the worst number.
+With several objectives each has a rule of its own: a trial stops only where it is behind in all.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from trialwright.records import Observation
 from trialwright.task import Objective, Prune
 
 STEP_CELL = 0.05
@@ -26,37 +28,58 @@ class Pruner:
     [False, True, False, False]
     """
 
-    def __init__(self, prune: Prune, objective: Objective) -> None:
-        self._sign = objective.sign
+    def __init__(self, prune: Prune, objective: Objective, also: Sequence[Objective] = ()) -> None:
         self._first = prune.first
-        self._rule = _rule(prune)
+        self._goal = objective.metric
+        self._signs = {one.metric: one.sign for one in (objective, *also)}
+        self._rules = {metric: _rule(prune) for metric in self._signs}
+        self._behind: dict[int, dict[str, bool]] = {}
+        """Per running trial: where it stood when it was judged last, per objective."""
         self._stopped: set[int] = set()
 
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The metrics that are judged, the first objective's first."""
+        return tuple(self._signs)
+
     def report(self, trial: int, step: float, value: float) -> bool:
-        """Take in a trial's metric at a step; say whether the trial should stop.
+        """Take in the first objective at a step; say whether the trial should stop."""
+        return self.report_all(trial, step, {self._goal: value})
+
+    def report_all(self, trial: int, step: float, metrics: Mapping[str, float]) -> bool:
+        """Take in a trial's metrics at a step; say whether the trial should stop.
 
         Steps need not be whole, nor the same for all trials. Once a trial should stop, it should.
+        An objective that a trial never reports keeps it from being stopped.
         """
         if trial in self._stopped:
             return True
         if not math.isfinite(step):
             return False
-        score = -math.inf if math.isnan(value) else self._sign * value
-        if self._rule.report(trial, step, score) and step >= self._first:
+        behind = self._behind.setdefault(trial, {})
+        for metric in self._signs.keys() & metrics.keys():
+            value = metrics[metric]
+            score = -math.inf if math.isnan(value) else self._signs[metric] * value
+            judged = self._rules[metric].report(trial, step, score)
+            if judged is not None:
+                behind[metric] = judged and step >= self._first
+        if all(behind.get(metric, False) for metric in self._signs):
             self._stopped.add(trial)
             return True
         return False
 
     def finish(self, trial: int, completed: bool) -> None:  # noqa: FBT001  # the session's call
         """Take in that a trial has ended; `completed` if it was neither stopped nor failed."""
-        self._rule.finish(trial, completed=completed)
+        for rule in self._rules.values():
+            rule.finish(trial, completed=completed)
+        self._behind.pop(trial, None)
         self._stopped.discard(trial)
 
 
 class _Rule(Protocol):
-    """Scores here are larger for better, and -inf for NaN."""
+    """Scores here are larger for better, and -inf for NaN. None: not judged at this step."""
 
-    def report(self, trial: int, step: float, score: float) -> bool: ...
+    def report(self, trial: int, step: float, score: float) -> bool | None: ...
 
     def finish(self, trial: int, *, completed: bool) -> None: ...
 
@@ -88,10 +111,10 @@ class _Asha:
     passed: dict[int, int] = field(default_factory=dict)
     """Per trial, how many rungs lie behind it."""
 
-    def report(self, trial: int, step: float, score: float) -> bool:
+    def report(self, trial: int, step: float, score: float) -> bool | None:
         reached = self._reached(step)
         if reached <= self.passed.get(trial, 0):
-            return False
+            return None
         # A trial that reports seldom may pass several rungs at once: the highest one judges it.
         self.passed[trial] = reached
         while len(self.rungs) < reached:
@@ -137,13 +160,13 @@ class _Median:
     ended: list[tuple[int, float]] = field(default_factory=list)
     """Per ended trial: its last cell, and its best."""
 
-    def report(self, trial: int, step: float, score: float) -> bool:
+    def report(self, trial: int, step: float, score: float) -> bool | None:
         best = self.best[trial] = max(score, self.best.get(trial, -math.inf))
         passed = self.running.setdefault(trial, [])
         first = max(self.prune.first, 1)
         cell = math.floor(math.log(step / first) / STEP_CELL + 1e-9) if step >= first else -1
         if cell < 0 or (passed and passed[-1][0] >= cell):
-            return False
+            return None
         passed.append((cell, best))
         # A cell that few have come to is judged by the one before: in the running trial's favour.
         index = bisect_right(self.judging, cell)
@@ -171,6 +194,27 @@ class _Median:
             at = bisect_left(self.judging, cell)
             if at == len(self.judging) or self.judging[at] != cell:
                 self.judging.insert(at, cell)
+
+
+def timed(metrics: Mapping[str, float], seconds: float | None) -> Mapping[str, float]:
+    """Return metrics with the seconds of the run so far, unless it reports some of its own."""
+    return metrics if seconds is None else {"seconds": seconds, **metrics}
+
+
+def streamed(
+    observation: Observation, watched: Sequence[str]
+) -> Iterator[tuple[float, Mapping[str, float]]]:
+    """Yield what a run reported of some metrics, step by step, as it did while it went on.
+
+    When each step came is not recorded: seconds are taken to have gone evenly over the steps.
+    """
+    curve = observation.curve
+    last = max(curve.steps, default=0.0)
+    for index, step in enumerate(curve.steps):
+        found = {name: curve.series[name][index] for name in watched if name in curve.series}
+        metrics = {name: value for name, value in found.items() if value is not None}
+        share = step / last if last > 0 else 1.0
+        yield step, timed(metrics, observation.seconds * share)
 
 
 def _median(scores: Sequence[float]) -> float:

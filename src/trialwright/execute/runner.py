@@ -56,6 +56,8 @@ class Reported:
     run: RunKey
     step: float
     metrics: Mapping[str, float]
+    seconds: float | None = field(default=None, compare=False)
+    """Since the run began, where the runner knows."""
 
 
 @dataclass(frozen=True, slots=True)

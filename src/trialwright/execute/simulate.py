@@ -206,7 +206,7 @@ class SimulatedRunner:
         run.coming = None
         fresh = run.collector.add(metrics, step=step)
         for at, values in fresh:
-            run.inbox(Reported(run.order.run, at, values))
+            run.inbox(Reported(run.order.run, at, values, self._clock_s - run.began_s))
         if step is not None:
             run.asked.wait(PATIENCE_S)
         self._plan(run, after_s=0.0)

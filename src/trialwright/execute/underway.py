@@ -81,7 +81,8 @@ class Underway:
         if points:
             self.heard_at = time.monotonic()
         for step, metrics in points:
-            self.inbox(Reported(self.order.run, step, metrics))
+            seconds = time.monotonic() - self.began
+            self.inbox(Reported(self.order.run, step, metrics, seconds))
 
 
 class Input:
