@@ -7,12 +7,14 @@ import math
 from trialwright.records import (
     Admission,
     Analysis,
+    Block,
     Closed,
     CodeVersion,
     Curve,
     Diagnosis,
     Exchange,
     Hypothesis,
+    Instructions,
     Interval,
     Launch,
     Machine,
@@ -208,5 +210,9 @@ SINCE_2: tuple[Record, ...] = (
 SINCE_3: tuple[Record, ...] = (
     Promotion(trial=0, seeds=4, reason="a contender: 0.81, the best so far"),
     Promotion(trial=0, seeds=8, fresh=True, reason="the winner, before it is announced"),
+    Block(number=1, first=0, last=1, best=0, value=0.55),
+    Analysis(by="gpt", text="Trial 0 led.", trials=2, block=1),
+    Instructions(text="Leave the depth alone."),
+    Request(what="steer", text="try max_depth=7"),
 )
 """One record of each kind that came later still; no fixture holds them yet."""

@@ -18,7 +18,7 @@ _COURSE = ("limits", "budget", "keep", "tree", "runner", "metrics", "environment
 
 _PLAIN = (
     "name", "also", "require", "description", "model", "folder", "start", "grid", "prune", "code",
-    "team", "confidence",
+    "team", "confidence", "block", "instructions",
 )  # fmt: skip
 
 _SEEDS = (

@@ -341,6 +341,10 @@ class Task:
     """Kind of model, for the expert's knowledge base (`xgboost`, `gcn`, ...); None: guessed."""
     confidence: float = 0.95
     """Probability that a gain is real from which on a trial is kept."""
+    block: int | None = None
+    """Trials of a block, after each of which the notebook is written; None: no notebook."""
+    instructions: str | None = None
+    """A text file in `folder`, for every proposer that can read."""
 
     @property
     def member_names(self) -> tuple[str, ...]:

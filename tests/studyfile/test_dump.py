@@ -144,6 +144,7 @@ TASKS = st.builds(
                      gpus=st.none() | st.floats(0, 8)),
     model=st.none() | st.just("xgboost"),
     confidence=st.floats(0.5, 0.999),
+    block=st.none() | st.integers(1, 99),
     grid=st.none() | st.integers(1, 1000),
 )  # fmt: skip
 

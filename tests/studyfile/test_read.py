@@ -75,6 +75,8 @@ keep: {files: ["*.pt"], trials: 3}
 code: ["*.py"]
 team: [expert, tree]
 tree: {c: 0.5, rule: variant, mutate: 2}
+block: 12
+instructions: notes.txt
 runner: {kind: local, workers: 4, cpus: 2, gpus: 0.5}
 confidence: 0.9
 """
@@ -125,6 +127,8 @@ FULL_TASK = Task(
     code=("*.py",),
     team=("expert", "tree"),
     tree=Ucb(c=0.5, rule="variant", mutate=2),
+    block=12,
+    instructions="notes.txt",
     runner=RunnerPlan(workers=4, cpus=2, gpus=0.5),
     confidence=0.9,
 )
@@ -135,6 +139,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder with a script and a base configuration."""
     (tmp_path / "train.py").write_text("")
     (tmp_path / "base.yaml").write_text("lr: 1\n")
+    (tmp_path / "notes.txt").write_text("Leave the depth alone.\n")
     return tmp_path
 
 

@@ -114,6 +114,8 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
         "c": _unless(Ucb().c, task.tree.c), "rule": _unless(Ucb().rule, task.tree.rule),
         "mutate": _unless(Ucb().mutate, task.tree.mutate),
     })  # fmt: skip
+    yield "block", task.block
+    yield "instructions", task.instructions
     if runner != RunnerPlan():
         yield "runner", _given({
             "kind": runner.kind, "workers": runner.workers or "auto", "cpus": runner.cpus,

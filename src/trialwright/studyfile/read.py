@@ -10,6 +10,7 @@ from trialwright.errors import StudyFileError
 from trialwright.studyfile.command import outside, read_base, read_command
 from trialwright.studyfile.fields import Fields, Problems, choose
 from trialwright.studyfile.goals import GOAL, read_also, read_heldout, read_require
+from trialwright.studyfile.instructions import read_instructions
 from trialwright.studyfile.seeds import SEED_KEYS, read_seeds
 from trialwright.studyfile.space import read_grid, read_space, read_start
 from trialwright.studyfile.team import read_team
@@ -34,11 +35,11 @@ KEYS = (
     "name", "goal", "reduce", "also", "require", "heldout", "description", "model", "folder",
     "command", "workdir", "base", "format", "argument", "environment", "metrics", "space",
     "constraints", "start", "grid", "limits", "budget", "seeds", "prune", "keep", "code", "team",
-    "tree", "runner", "confidence",
+    "tree", "block", "instructions", "runner", "confidence",
 )  # fmt: skip
 """Every key of a study file, in the order in which one is written."""
 
-LATER = ("block", "instructions", "frozen", "held_out", "objectives", "files", "sandbox")
+LATER = ("frozen", "held_out", "objectives", "files", "sandbox")
 """Keys that the architecture names, for versions to come."""
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
@@ -152,6 +153,8 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "runner": _runner(_section(fields, "runner", problems)),
         "team": read_team(fields, problems),
         "tree": _tree(_section(fields, "tree", problems)),
+        "block": fields.whole("block", least=1),
+        "instructions": read_instructions(fields, folder),
         "code": _globs(fields, "code"),
         "workdir": fields.word("workdir", ("task", "run")) or "task",
         "description": fields.text("description") or "",
