@@ -87,7 +87,7 @@ class Look:
             "exploit": self._exploited,
             "ablate": self._ablated,
         }
-        order: list[Mode] = ["recombine", "explore elsewhere", "exploit", "ablate"]
+        order: list[Mode] = ["recombine", "ablate", "explore elsewhere", "exploit"]
         if self.dry < self.patience:
             order = ["exploit", "explore elsewhere", "recombine", "ablate"]
         else:
@@ -165,22 +165,20 @@ class Look:
     def _recombined(self) -> Plan | None:
         """What two good trials that lie far apart have, in one."""
         good = self.evidence.best[: min(GOOD, max(2, len(self.evidence.best) // 4))]
-        if len(self._distances) < 3:
-            return None
-        usual = float(np.median(self._distances))
         pairs = [
             (self._apart(one.number, other.number), one, other)
             for index, one in enumerate(good)
             for other in good[index + 1 :]
             if not self._related(one, other)
         ]
+        usual = float(np.median([away for away, *_ in pairs])) if pairs else 0.0
         for away, one, other in sorted(pairs, key=lambda pair: -pair[0]):
             move = self._crossed(one, other) if away >= usual else None
             if move is not None:
                 why = (
                     f"{self._streak}; trials {one.number} and {other.number} are among the best"
                     f" {len(good)} of {len(self.evidence.best)}, and {away:.2f} of the space apart,"
-                    f" where {usual:.2f} is usual"
+                    f" where {usual:.2f} is usual among these"
                 )
                 return Plan(mode="recombine", move=move, why=why)
         return None
