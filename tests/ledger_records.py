@@ -8,11 +8,13 @@ from trialwright.records import (
     Admission,
     Analysis,
     Block,
+    Claim,
     Closed,
     CodeVersion,
     Curve,
     Diagnosis,
     Exchange,
+    Extent,
     Hypothesis,
     Instructions,
     Interval,
@@ -207,6 +209,15 @@ SINCE_2: tuple[Record, ...] = (
 )
 """Kinds of records that came with version 2 of the schema."""
 
+CLAIM = Claim(
+    by="expert",
+    text="Deep trees fail at a high learning rate.",
+    what="rate",
+    region=(Extent(parameter="max_depth", low=9.0), Extent(parameter="learning_rate", low=0.5)),
+    metric="failure",
+    threshold=0.25,
+    where="booster == 'gbtree'",
+)
 SINCE_3: tuple[Record, ...] = (
     Promotion(trial=0, seeds=4, reason="a contender: 0.81, the best so far"),
     Promotion(trial=0, seeds=8, fresh=True, reason="the winner, before it is announced"),
@@ -214,5 +225,7 @@ SINCE_3: tuple[Record, ...] = (
     Analysis(by="gpt", text="Trial 0 led.", trials=2, block=1),
     Instructions(text="Leave the depth alone."),
     Request(what="steer", text="try max_depth=7"),
+    CLAIM,
+    Request(what="claim", by="agent", claim=CLAIM),
 )
 """One record of each kind that came later still; no fixture holds them yet."""

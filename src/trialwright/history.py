@@ -19,6 +19,7 @@ from trialwright.records import (
     Admission,
     Analysis,
     Block,
+    Claim,
     Closed,
     CodeVersion,
     Diagnosis,
@@ -206,6 +207,14 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claim in its place: only trials from number `trials` on came later, and can test it."""
+
+    claim: Claim
+    trials: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """What somebody wrote down beside the results."""
 
@@ -252,6 +261,7 @@ class History:
         self.answers: dict[int, Admission | Refusal] = {}
         """What became of an offered proposal, by the sequence of its request."""
         self.notes: list[Note] = []
+        self.claims: list[Claimed] = []
         self.wishes: list[Wish] = []
         self.blocks: list[Block] = []
         """That have ended, in their order."""
@@ -470,6 +480,8 @@ class History:
                 self._sum_up(record)
             case Block():
                 self.blocks.append(record)
+            case Claim():
+                self._claim(record)
             case Instructions():
                 self.instructions = record.text
             case Request():
@@ -516,6 +528,8 @@ class History:
         self.requests.append((entry.sequence, request))
         if request.what == "note":
             self.notes.append(Note(request.text, request.by, entry.at, request.trial))
+        elif request.claim is not None:
+            self._claim(request.claim)
         elif request.what == "steer":
             self.wishes.append(Wish(request.text, entry.at, entry.sequence))
         if request.trial is None or not 0 <= request.trial < len(self.trials):
@@ -527,6 +541,9 @@ class History:
         elif request.what == "rerun":
             trial.rerun = True
             self._pending.add(trial.number)
+
+    def _claim(self, claim: Claim) -> None:
+        self.claims.append(Claimed(claim, len(self.trials)))
 
     def _promote(self, promotion: Promotion) -> None:
         trial = self.trials[promotion.trial]

@@ -21,7 +21,7 @@ SCHEMA = 3
 """Version of these records: raised when an older reader could misread them, or not read them.
 
 2: exchanges with models, analyses, and requests that offer, tell and note.
-3: metrics held out, promotions, blocks, instructions, and requests that steer.
+3: metrics held out, promotions, blocks, instructions, claims, and requests that steer or claim.
 """
 
 UNKNOWN_SEED = -1
@@ -95,6 +95,51 @@ class Hypothesis:
     """The parameter that the claim is about, if it is about one."""
 
 
+FAILURE = "failure"
+"""Stands in a claim for a metric: 1 for a seed that failed, 0 for one that did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """Values of one parameter: from `low` to `high`, both included, or one of `values`."""
+
+    parameter: str
+    low: float | None = None
+    """None: from the lowest."""
+    high: float | None = None
+    """None: to the highest."""
+    values: tuple[Scalar, ...] = ()
+    """Single values, instead of a range."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Something general that somebody holds to be true of the task, and that trials can contradict.
+
+    `direction`: larger values of the parameter move the metric the way `sense`. `region`: so do
+    values within `region`, against the others. `interaction`: so do two extents together, beyond
+    what each does alone. `rate`: of the seeds within `region`, more (or fewer) than a share of
+    `threshold` fail. `no_effect`: the parameter moves the metric by less than `threshold`.
+    """
+
+    kind: Literal["claim"] = "claim"
+    by: str
+    text: str
+    """In words; what is tested is what stands in the other fields."""
+    what: Literal["direction", "region", "interaction", "rate", "no_effect"]
+    region: tuple[Extent, ...]
+    """One extent per parameter that the claim is about; of `direction` and `no_effect`, bare."""
+    contrast: tuple[Extent, ...] = ()
+    """The values that a region is held against; (): all others."""
+    metric: str = ""
+    """'': the objective's. `FAILURE`: the share of seeds that fail."""
+    sense: Literal["higher", "lower"] = "higher"
+    threshold: float | None = None
+    """In the metric's unit; for `rate` and `FAILURE` a share. None: any difference."""
+    where: str = ""
+    """Condition on a configuration: trials that don't meet it say nothing of the claim."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A configuration that a proposer hands in, with its reasons. Not yet checked."""
@@ -110,6 +155,8 @@ class Proposal:
     parent: int | None = None
     """The trial that this one changes."""
     category: Category = "hyperparameter"
+    claims: tuple[Claim, ...] = ()
+    """What the proposer claims besides; on admission each becomes a record of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,11 +434,11 @@ class Request:
     the session, after the running runs unless `now`. `propose`: admit `proposal`, if it is legal
     and no repeat. `tell`: take in `observation` of a run that was handed out. `note`: keep `text`,
     about trial `trial` if it is about one. `steer`: keep the wish `text` of a person for whoever
-    proposes; one of the form `try x=0.1` is offered as a trial.
+    proposes; one of the form `try x=0.1` is offered as a trial. `claim`: take `claim` up.
     """
 
     kind: Literal["request"] = "request"
-    what: Literal["replicate", "rerun", "stop", "propose", "tell", "note", "steer"]
+    what: Literal["replicate", "rerun", "stop", "propose", "tell", "note", "steer", "claim"]
     trial: int | None = None
     seeds: int = 0
     now: bool = False
@@ -399,6 +446,7 @@ class Request:
     """Who asks, where that matters."""
     proposal: Proposal | None = None
     observation: Observation | None = None
+    claim: Claim | None = None
     text: str = ""
 
 
@@ -417,6 +465,7 @@ Record = (
     | Machine
     | Refusal
     | Exchange
+    | Claim
     | Admission
     | Launch
     | Observation
