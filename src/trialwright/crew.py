@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from trialwright.analysis.heldout import veiled
 from trialwright.analyst import analyse
 from trialwright.execute.runner import run_folder
 from trialwright.history import History
@@ -91,7 +92,7 @@ class Crew:
         try:
             with path.open("rb") as file:
                 file.seek(max(path.stat().st_size - LOG_END, 0))
-                return file.read().decode(errors="replace")
+                return veiled(file.read().decode(errors="replace"), self._task)
         except OSError:
             return ""
 

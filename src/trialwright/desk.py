@@ -17,6 +17,7 @@ from typing import Literal
 
 from trialwright import admission
 from trialwright.analysis import hypotheses
+from trialwright.analysis.heldout import withhold
 from trialwright.errors import StudyBusy, StudyError
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.runlog import write_atomically
@@ -393,7 +394,7 @@ class Desk:
             series.append(told.metrics[objective.metric])
         value = objective.value(series) if told.outcome == "done" else None
         _check_told(told, metrics, metric=objective.metric, value=value)
-        return Observation(
+        observation = Observation(
             run=run.key,
             outcome=told.outcome,
             value=value,
@@ -405,6 +406,7 @@ class Desk:
             cause=(told.cause or "other") if told.outcome == "failed" else None,
             detail=told.detail,
         )
+        return withhold(observation, self.history().task)
 
 
 def _check_testable(

@@ -100,7 +100,7 @@ def veiled(text: str, task: Task) -> str:
     """
     if task.heldout is None or not text:
         return text
-    named = _spelling(task.heldout)
+    named = _spelling(task.heldout, task.metrics)
     patterns = _patterns(task.metrics, task.heldout)
     lines = text.split("\n")
     for index, line in enumerate(lines):
@@ -148,10 +148,13 @@ def _hidden(line: str, named: re.Pattern[str]) -> str:
     return "".join(part + (names[i] if i < len(names) else "") for i, part in enumerate(hidden))
 
 
-def _spelling(metric: str) -> re.Pattern[str]:
-    """The metric's name as people write it: any case, words apart or together."""
-    words = [re.escape(word) for word in re.split(r"[\W_]+", metric) if word]
-    return re.compile(r"[\W_]{0,2}".join(words) or re.escape(metric), re.IGNORECASE)
+def _spelling(metric: str, route: MetricRoute) -> re.Pattern[str]:
+    """The metric's names, the script's own too, as people write them: any case, words apart."""
+    found = []
+    for name in (metric, *(own for own, new in route.rename.items() if new == metric)):
+        words = [re.escape(word) for word in re.split(r"[\W_]+", name) if word]
+        found.append(r"[\W_]{0,2}".join(words) or re.escape(name))
+    return re.compile("|".join(found), re.IGNORECASE)
 
 
 def _patterns(route: MetricRoute, metric: str) -> list[re.Pattern[str]]:

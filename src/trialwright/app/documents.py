@@ -40,7 +40,7 @@ def plain(value: object) -> Json:
         return {
             field.name: plain(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if field.name != "kind"
+            if field.name not in ("kind", "withheld")
         }
     return str(value)
 

@@ -6,16 +6,59 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
+from trialwright.analysis.heldout import veiled
 from trialwright.app.place import running
 from trialwright.errors import StudyError
 from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial, read
+from trialwright.task import Task
 
 LOOK_S = 0.2
 CHUNK = 1 << 16
+
+
+class Out(Protocol):
+    """Where a log is written to."""
+
+    def write(self, chunk: bytes, /) -> int:
+        """Take bytes."""
+        ...
+
+    def flush(self) -> None:
+        """Pass on what was taken."""
+        ...
+
+
+class Veil:
+    """Passes lines on without the metric that is held out; half a line once it is whole."""
+
+    def __init__(self, out: Out, task: Task) -> None:
+        self._out, self._task = out, task
+        self._rest = b""
+
+    def write(self, chunk: bytes, /) -> int:
+        """Take bytes, cut anywhere."""
+        whole, end, self._rest = (self._rest + chunk).rpartition(b"\n")
+        self._pass(whole + end)
+        return len(chunk)
+
+    def flush(self) -> None:
+        """Pass on the whole lines."""
+        self._out.flush()
+
+    def finish(self) -> None:
+        """Pass on the last line, which has no end."""
+        self._pass(self._rest)
+        self._rest = b""
+        self._out.flush()
+
+    def _pass(self, lines: bytes) -> None:
+        text = lines.decode("utf-8", "surrogateescape")
+        self._out.write(veiled(text, self._task).encode("utf-8", "surrogateescape"))
 
 
 def trial_of(history: History, number: int) -> Trial:
@@ -62,7 +105,7 @@ def log_path(folder: Path, run: Run) -> Path:
     return path
 
 
-def show(path: Path, *, tail: int | None, out: BinaryIO) -> int:
+def show(path: Path, *, tail: int | None, out: Out) -> int:
     """Write a log, or its last lines, to `out`; return the offset reached."""
     with path.open("rb") as log:
         log.seek(_tail_offset(log, tail) if tail is not None else 0)
@@ -72,7 +115,7 @@ def show(path: Path, *, tail: int | None, out: BinaryIO) -> int:
         return log.tell()
 
 
-def follow(path: Path, offset: int, *, going: Callable[[], bool], out: BinaryIO) -> None:
+def follow(path: Path, offset: int, *, going: Callable[[], bool], out: Out) -> None:
     """Write what a log grows by, until `going` says that nothing more can come."""
     with path.open("rb") as log:
         while True:
@@ -93,13 +136,21 @@ def follow(path: Path, offset: int, *, going: Callable[[], bool], out: BinaryIO)
 def print_log(
     folder: Path, number: int, *, seed: int, attempt: int | None, tail: int | None, ongoing: bool
 ) -> None:
-    """Print a run's log to standard output; `ongoing`: go on while it grows."""
-    run = run_of(trial_of(read(folder), number), seed, attempt)
+    """Print a run's log to standard output; `ongoing`: go on while it grows.
+
+    A metric that is held out is not in it before the study is over.
+    """
+    history = read(folder)
+    run = run_of(trial_of(history, number), seed, attempt)
     path = log_path(folder, run)
-    out = sys.stdout.buffer
+    hidden = history.task.heldout is not None and not history.heldout()
+    veil = Veil(sys.stdout.buffer, history.task) if hidden else None
+    out = veil or sys.stdout.buffer
     offset = show(path, tail=tail, out=out)
     if ongoing:
         follow(path, offset, going=lambda: _going(folder, path), out=out)
+    if veil is not None:
+        veil.finish()
 
 
 def _going(folder: Path, log: Path) -> bool:
@@ -107,7 +158,7 @@ def _going(folder: Path, log: Path) -> bool:
     return running(folder) and not (log.parent / "exit.json").exists()
 
 
-def _tail_offset(log: BinaryIO, lines: int) -> int:
+def _tail_offset(log: BufferedReader, lines: int) -> int:
     """The offset at which the last `lines` lines begin."""
     log.seek(0, os.SEEK_END)
     at = end = log.tell()

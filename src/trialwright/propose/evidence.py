@@ -98,11 +98,11 @@ class Evidence:
 
     @cached_property
     def failed(self) -> list[Trial]:
-        """Trials whose failure may lie in their configuration, latest first."""
+        """Trials whose failure may lie in their configuration, or infeasible; latest first."""
         candidates = [
             trial
             for trial in reversed(self.trials)
-            if trial.number not in self.values and trial.state == "failed"
+            if trial.number not in self.values and (trial.state == "failed" or trial.breach)
         ]
         return [trial for trial in candidates if _is_its_fault(trial)]
 
@@ -275,5 +275,7 @@ def _telling(trial: Trial) -> Run | None:
 
 
 def _is_its_fault(trial: Trial) -> bool:
+    if trial.breach:
+        return True
     causes = {run.observation.cause for run in trial.latest.values() if run.observation is not None}
     return bool(causes - _NOT_ITS_FAULT - {None}) or causes == {None}
