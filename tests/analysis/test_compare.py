@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from trialwright.analysis.compare import compare, hypothesis_status, judge, noise, scatter, shift
+from trialwright.analysis.compare import compare, hypothesis_status, judge, scatter, shift
+from trialwright.analysis.noise import noise
 from trialwright.history import History
 from trialwright.records import (
     Admission,

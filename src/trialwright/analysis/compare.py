@@ -1,24 +1,21 @@
 """Is one trial better than another, beyond noise? Numbers and verdicts from recorded runs.
 
-The noise is pooled over every trial that was run with several seeds. It does not decide which
-trials get more seeds: that is the study's policy.
+The noise is that of `noise`. It does not decide which trials get more seeds: that is `allocate`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
-from trialwright.history import History, Trial
+from trialwright.analysis.gains import MOST_SEEDS, Side, edge, seeds_needed
+from trialwright.analysis.noise import scatter_of
+from trialwright.history import History, Trial, sides
 from trialwright.records import Hypothesis, Verdict
-
-MOST_SEEDS = 1000
-"""More seeds than this are no advice: the difference is as good as none."""
 
 HypothesisStatus = Literal["open", "supported", "consistent", "contradicted", "undecided"]
 """`consistent`: it came as claimed, but nothing is known of the noise."""
@@ -32,25 +29,22 @@ _AT_LEAST = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Noise:
-    """The standard deviation of the objective over seeds, in the metric's own unit."""
-
-    sd: float
-    degrees: int
-    """Degrees of freedom behind `sd`: few mean that it is itself uncertain."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One trial against another, over the seeds that both have."""
+    """One trial against another, over the seeds that both have, or all once both are confirmed."""
 
     means: tuple[float, float]
-    """Of the trial and of the other, over the seeds compared."""
+    """The robust objective of the trial and of the other, over the seeds compared."""
     difference: float
     """In the metric's unit; positive means better, whichever way the objective points."""
     seeds: int
-    """Seeds compared."""
+    """Seeds compared; of the trial that has fewer of them."""
+    over: str
+    """Which seeds, in words."""
+    error: float | None
+    """Standard error of the difference; None without an estimate of the noise."""
+    degrees: float
+    """Degrees of freedom behind `error`."""
     probability: float | None
     """That the difference is truly positive; None without an estimate of the noise."""
     seeds_needed: int | None
@@ -72,47 +66,34 @@ def shift(difference: float, *, sign: int) -> str:
     return f"{abs(difference):.3g} {'higher' if sign * difference > 0 else 'lower'}"
 
 
-def noise(history: History, *, code: str | None = None) -> Noise | None:
-    """Return the noise pooled over replicated trials of one code version; None if there are none.
-
-    None as `code` means that of the best trial.
-    """
-    if code is None:
-        best = history.best()
-        code = best.code if best else history.code
-    squares, degrees = history.spread(code=code)
-    return Noise(math.sqrt(squares / degrees), degrees) if degrees else None
-
-
 def compare(trial: Trial, against: Trial, history: History) -> Comparison | None:
-    """Compare two trials over their common seeds; None where there is no such seed.
+    """Compare two trials by the robust objective over `sides`; None where they share no seed.
 
-    The probability is Student's: with pooled standard deviation s on v degrees of freedom and m
-    seeds per side, P = T_v(d / (s * sqrt(2 / m))).
+    The probability is Student's, from each trial's own noise as `noise` has it. Where all trials
+    scatter alike, with pooled standard deviation s on v degrees of freedom and means over m seeds
+    per side, it is P = T_v(d / (s * sqrt(2 / m))).
     """
-    ours, theirs = trial.values, against.values
-    common = ours.keys() & theirs.keys()
-    if not common or trial.value is None or against.value is None:
+    task = history.task
+    ours, theirs = sides(trial, against, task.seeds)
+    if not ours or trial.value is None or against.value is None:
         return None
-    means = (
-        math.fsum(ours[seed] for seed in common) / len(common),
-        math.fsum(theirs[seed] for seed in common) / len(common),
-    )
-    difference = history.task.objective.sign * (means[0] - means[1])
-    estimate = noise(history, code=trial.code)
-    probability = seeds_needed = None
-    if estimate is not None:
-        probability = _probability(difference, estimate, seeds=len(common))
-        seeds_needed = _seeds_needed(
-            difference, estimate, seeds=len(common), confidence=history.task.confidence
-        )
+    scatter = scatter_of(history, code=trial.code)
+    both = [
+        Side(values, scatter.of(one.number) if scatter else None)
+        for values, one in ((ours, trial), (theirs, against))
+    ]
+    sign, robust = task.objective.sign, task.seeds.objective
+    found = edge(both[0], both[1], robust, sign=sign)
     return Comparison(
-        means=means,
-        difference=difference,
-        seeds=len(common),
-        probability=probability,
-        seeds_needed=seeds_needed,
-        exact=estimate is not None and estimate.sd == 0,
+        means=found.values,
+        difference=found.difference,
+        seeds=min(len(ours), len(theirs)),
+        over=_over(len(ours), len(theirs)),
+        error=found.error,
+        degrees=found.degrees,
+        probability=None if scatter is None else found.probability,
+        seeds_needed=seeds_needed(both[0], both[1], robust, sign=sign, confidence=task.confidence),
+        exact=found.error == 0,
     )
 
 
@@ -169,12 +150,11 @@ def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
     comparison = compare(trial, against, history)
     if comparison is None or _mixed(trial, against):
         return "undecided"
-    estimate = noise(history, code=trial.code)
+    estimate = comparison.error
     if estimate is None:
         margin = float(stdtrit(math.inf, 0.95)) * math.sqrt(2) * scatter(trial, against)
     else:
-        quantile = float(stdtrit(estimate.degrees, 0.95))
-        margin = quantile * estimate.sd * math.sqrt(2 / comparison.seeds)
+        margin = float(stdtrit(comparison.degrees, 0.95)) * estimate
     found = _status(hypothesis.expects, comparison.difference, margin=margin)
     if estimate is None and hypothesis.expects == "same" and found == "contradicted":
         # What curves scatter by is the least that the noise may be.
@@ -286,7 +266,7 @@ def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, history: H
     sign, confidence = history.task.objective.sign, history.task.confidence
     facts = (
         f"{comparison.means[0]:.6g} against {comparison.means[1]:.6g} of trial {against.number}"
-        f" ({shift(comparison.difference, sign=sign)} over {_seeds(comparison.seeds)})"
+        f" ({shift(comparison.difference, sign=sign)} over {comparison.over})"
     )
     probability, needed = comparison.probability, comparison.seeds_needed
     status: Literal["kept", "discarded", "unconfirmed"] = "unconfirmed"
@@ -331,31 +311,6 @@ def _worse(comparison: Comparison, *, confidence: float) -> str:
     return f"worse, real with probability {1 - comparison.probability:.2f}"
 
 
-def _probability(difference: float, estimate: Noise, *, seeds: int) -> float:
-    if estimate.sd == 0:
-        return 1.0 if difference > 0 else 0.0 if difference < 0 else 0.5
-    return float(stdtr(estimate.degrees, difference / (estimate.sd * math.sqrt(2 / seeds))))
-
-
-def _seeds_needed(
-    difference: float, estimate: Noise, *, seeds: int, confidence: float
-) -> int | None:
-    """More seeds per side until the t statistic of this difference passes its quantile."""
-    if difference <= 0:
-        return None
-    if estimate.sd == 0:
-        return 0
-
-    def told(total: int) -> bool:
-        # Each further pair of seeds brings two degrees of freedom to the estimate of the noise.
-        quantile = float(stdtrit(estimate.degrees + 2 * (total - seeds), confidence))
-        return difference / (estimate.sd * math.sqrt(2 / total)) >= quantile
-
-    # Monotone in the number of seeds: both the statistic and its quantile only get better.
-    total = bisect_left(range(MOST_SEEDS + 1), x=True, lo=seeds, key=told)
-    return total - seeds if total <= MOST_SEEDS else None
-
-
 def _pruned(trial: Trial) -> str:
     run = trial.run
     steps = run.observation.curve.steps if run and run.observation else ()
@@ -371,8 +326,8 @@ def _failure(trial: Trial) -> str:
     return "no value"
 
 
-def _seeds(count: int) -> str:
-    return f"{count} {_plural(count)}"
+def _over(ours: int, theirs: int) -> str:
+    return f"{ours} {_plural(ours)}" if ours == theirs else f"{ours} and {theirs} seeds"
 
 
 def _plural(count: int) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trialwright.analysis.compare import MOST_SEEDS, compare
+from trialwright.analysis.compare import compare
+from trialwright.analysis.gains import MOST_SEEDS
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
 from trialwright.records import Cause
@@ -244,22 +245,56 @@ def _unexplored(history: History, influences: Sequence[Influence]) -> Iterator[A
         having = [t for t in trials if parameter.name in t.configuration]
         if not influence.varied:
             if having:
-                yield Advice(sentence=f"{parameter.name} was never varied: try another value.")
+                yield Advice(sentence=_unvaried(parameter, having[0], history))
         elif isinstance(parameter, Choice):
             tried = {repr(trial.configuration[parameter.name]) for trial in having}
             left = [words.value(o) for o in parameter.options if repr(o) not in tried]
             if left:
                 yield Advice(sentence=f"{parameter.name}: {words.listed(left)} was never tried.")
         elif influence.told:
-            yield from _gap(parameter, having)
+            yield from _gap(parameter, having, sign=history.task.objective.sign)
 
 
-def _gap(parameter: Parameter, trials: Sequence[Trial]) -> Iterator[Advice]:
-    """The widest part of an important range that no trial has been in."""
+def _unvaried(parameter: Parameter, trial: Trial, history: History) -> str:
+    """Say what else to try of a parameter that was the same throughout, at a bound or not."""
+    other = f"try {_other(parameter, trial, history)}"
+    if isinstance(parameter, Float | Int):
+        value = trial.configuration[parameter.name]
+        end, further = _beyond(parameter, parameter.to_unit(value))
+        if end:
+            return (
+                f"{parameter.name} was never varied from {words.value(value)}, the {end} end of its"
+                f" range: {other}, or let it reach {further}."
+            )
+    return f"{parameter.name} was never varied: {other}."
+
+
+def _other(parameter: Parameter, trial: Trial, history: History) -> str:
+    """Name a value that was not tried: the default, else the middle of what is left."""
+    value = trial.configuration[parameter.name]
+    default = history.space.given_defaults.get(parameter.name, value)
+    if repr(default) != repr(value):
+        return f"{words.value(default)}, its default"
+    if isinstance(parameter, Choice):
+        left = [words.value(o) for o in parameter.options if repr(o) != repr(value)]
+        return words.listed(left).replace(" and ", " or ") if left else "another value"
+    unit = parameter.to_unit(value)
+    further = parameter.from_unit((1 + unit) / 2 if unit < 0.5 else unit / 2)
+    return words.value(further) if repr(further) != repr(value) else "another value"
+
+
+def _gap(parameter: Parameter, trials: Sequence[Trial], *, sign: int) -> Iterator[Advice]:
+    """The widest part of an important range that no trial has been in, if it may be good there.
+
+    Where results only get worse towards a gap at the end of the range, it is left alone.
+    """
     units = [parameter.to_unit(trial.configuration[parameter.name]) for trial in trials]
+    valued = [(unit, t.value) for unit, t in zip(units, trials, strict=True) if t.value is not None]
+    best = max(valued, key=lambda pair: sign * pair[1])[0] if valued else 0.5
     edges = sorted({0.0, 1.0, *units})
     width, low, high = max((b - a, a, b) for a, b in pairwise(edges))
-    if width >= GAP:
+    at_end = (low == 0.0 and best > min(units)) or (high == 1.0 and best < max(units))
+    if width >= GAP and not at_end:
         ends = [words.value(parameter.from_unit(unit)) for unit in (low, high)]
         if ends[0] != ends[1]:
             yield Advice(
