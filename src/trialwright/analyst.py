@@ -90,6 +90,9 @@ def written(analysis: FinalAnalysis) -> str:
     still = ", ".join(one.parameter for one in analysis.influences if not one.varied)
     lines += [f"Never varied, so nothing is known of their influence: {still}."] if still else []
     lines += [f"Failed: {group.sentence}" for group in analysis.failures]
+    lines += ["Failed: no run failed."] if not analysis.failures and best is not None else []
+    counted = ", ".join(f"{count} {status}" for status, count in analysis.hypotheses.items())
+    lines += [f"Claims of the proposals, held against their results: {counted}."] if counted else []
     lines += [f"Advice: {one.sentence}" for one in analysis.advice]
     if analysis.calibration is not None:
         lines.append(f"Predictions: {analysis.calibration.sentence}")

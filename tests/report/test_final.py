@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from tests.histories import DEFAULTS, NETWORK, Recorder, network_task, run_network, study_history
-from trialwright.history import History
+from trialwright.analysis.importance import Influence
+from trialwright.history import History, read
 from trialwright.records import (
     CodeVersion,
     Hypothesis,
@@ -18,8 +21,12 @@ from trialwright.records import (
     Observation,
     Proposal,
 )
+from trialwright.report.advice import advice
 from trialwright.report.figures import figures
 from trialwright.report.final import final_analysis
+from trialwright.report.markdown import to_markdown
+from trialwright.report.rows import row
+from trialwright.report.terminal import trial_view
 from trialwright.space import Float, Int, Space
 
 
@@ -280,15 +287,22 @@ def seeded(folder: Path, command: str, *values: list[float], script: str = "") -
     (folder / "train.py").write_text(script)
     task = network_task(command=tuple(command.split()), folder=str(folder))
     recorder = Recorder(folder, task)
-    for hidden, series in zip((64, 128), values, strict=True):
+    return [
+        f"{piece.sentence} {piece.command or ''}"
+        for piece in final_analysis(run_under_seeds(recorder, *values)).advice
+    ]
+
+
+def run_under_seeds(recorder: Recorder, *values: list[float]) -> History:
+    """The study of a recorder: a trial per list, a seed per value."""
+    for hidden, series in zip((64, 128), values, strict=False):
         configuration = {**DEFAULTS, "hidden": hidden}
         trial = recorder.admit(Proposal(configuration=configuration, by="expert"))
         observe(recorder, recorder.launch(trial), series[0])
         keys = recorder.replicate(trial, seeds=len(series) - 1) if len(series) > 1 else []
         for key, value in zip(keys, series[1:], strict=True):
             observe(recorder, key, value)
-    analysis = final_analysis(recorder.close())
-    return [f"{piece.sentence} {piece.command or ''}" for piece in analysis.advice]
+    return recorder.close()
 
 
 def test_what_is_deterministic_is_not_to_be_replicated(tmp_path: Path) -> None:
@@ -296,6 +310,19 @@ def test_what_is_deterministic_is_not_to_be_replicated(tmp_path: Path) -> None:
     said = seeded(tmp_path, "python train.py --seed={seed}", [0.5, 0.5], [0.6, 0.6])
     assert "Trials 0 and 1 give identical results under different seeds" in said[0]
     assert not any("replicate" in piece for piece in said)
+
+
+def test_a_seed_that_nobody_hands_over_is_not_said_to_be_got(tmp_path: Path) -> None:
+    """Where the command has no place for a seed, no row says that the script got one."""
+    for command, handed in (("python train.py", False), ("python train.py --seed={seed}", True)):
+        folder = tmp_path / str(handed)
+        folder.mkdir()
+        seeded(folder, command, [0.5])
+        history = read(folder)
+        assert row(history.trials[0], history).runs[0].handed is handed
+        said = Console(width=120, color_system=None, record=True, file=StringIO())
+        said.print(trial_view(history, 0))
+        assert ("the script got" in said.export_text()) is handed
 
 
 def test_what_gets_no_seed_is_not_to_be_replicated(tmp_path: Path) -> None:
@@ -343,3 +370,55 @@ def test_no_sentence_is_broken(tmp_path: Path, trials: int) -> None:
         assert ".." not in sentence
         assert "  " not in sentence
         assert "None" not in sentence
+
+
+def told(parameter: str, *, varied: bool = True) -> Influence:
+    """An influence that the trials tell of."""
+    return Influence(
+        parameter=parameter, share=0.9, low=0.5, high=1.0, sentence="", told=varied, varied=varied
+    )
+
+
+@pytest.mark.parametrize(("falls", "advised"), [(True, False), (False, True)])
+def test_no_gap_is_advised_where_results_only_get_worse(
+    falls: bool, advised: bool, tmp_path: Path
+) -> None:
+    """An empty end of a range is worth a look beside the best trial, not beside the worst."""
+    rates = (0.0001, 0.0003, 0.001, 0.003, 0.01)
+    values = [0.9 - 0.1 * i if falls else 0.5 + 0.1 * i for i in range(len(rates))]
+    trials = [({"learning_rate": rate}, v) for rate, v in zip(rates, values, strict=True)]
+    history = recorded(tmp_path, *trials).close()
+    said = [one.sentence for one in advice(history, [told("learning_rate")], ())]
+    assert any("no trial lies between 0.01 and 1" in text for text in said) == advised
+
+
+def test_what_was_never_varied_gets_a_value_to_try(tmp_path: Path) -> None:
+    """The advice names one: the default, else another part of the range; and a bound it sits at."""
+    trials = [({"hidden": 32 + i, "dropout": 0.6, "weight_decay": 0.05}, 0.5) for i in range(5)]
+    history = recorded(tmp_path, *trials).close()
+    names = ("dropout", "weight_decay", "learning_rate", "optimizer")
+    said = {
+        name: one.sentence
+        for name in names
+        for one in advice(history, [told(name, varied=False)], ())
+        if one.sentence.startswith(name)
+    }
+    assert said["weight_decay"] == "weight_decay was never varied: try 0.01, its default."
+    assert said["optimizer"] == "optimizer was never varied: try sgd."
+    assert "from 0.6, the upper end of its range: try 0, its default" in said["dropout"]
+    assert "or let it reach 0.9" in said["dropout"]
+    assert "try another value" not in said["learning_rate"]
+
+
+def test_a_claim_has_one_full_stop(tmp_path: Path) -> None:
+    """A claim that ends in a full stop stands before its status without it."""
+    recorder = recorded(tmp_path, ({}, 0.5))
+    hypothesis = Hypothesis(claim="Dropout helps.", expects="better", against=0)
+    configuration = {**DEFAULTS, "dropout": 0.2}
+    proposal = Proposal(configuration=configuration, by="expert", parent=0, hypothesis=hypothesis)
+    observe(recorder, recorder.launch(recorder.admit(proposal)), 0.7)
+    history = recorder.close()
+    best = final_analysis(history).best
+    assert best is not None
+    assert best.claim == "Dropout helps"
+    assert "Dropout helps: **consistent**" in to_markdown(history, final_analysis(history))

@@ -124,3 +124,18 @@ def test_a_hostile_name_stays_text(tmp_path: Path, name: str) -> None:
     assert len(table.splitlines()) == 4
     assert "\x1b" not in shown(overview(history))
     assert max(map(len, shown(overview(history)).splitlines())) <= 80
+
+
+def test_a_model_alone_gets_no_share_and_its_waiting_is_called_so(tmp_path: Path) -> None:
+    """Of a team of one no share is told; requests, both kinds of tokens and the wait are."""
+    history = studied(tmp_path, replace(team_task(), team=(Agent(name="claude", model="a:any"),)))
+    found = section(history)
+    assert found is not None
+    said = " ".join(found.sentences)
+    assert "of the next trials" not in said
+    assert "(3,000 read, 1,000 written)" in said
+    assert "of waiting for answers" in said
+    assert "those within the noise counted too" in said
+    both = section(studied(tmp_path / "two", team_task()))
+    assert both is not None
+    assert "of the next trials" in " ".join(both.sentences)

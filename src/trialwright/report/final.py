@@ -205,7 +205,7 @@ def _best(trial: Trial, history: History) -> BestTrial:
         from_parent=words.changes(parent.configuration, trial.configuration) if parent else (),
         first=first.number,
         from_first=words.changes(first.configuration, trial.configuration),
-        claim=words.line(proposal.hypothesis.claim) if proposal.hypothesis else "",
+        claim=words.claimed(proposal.hypothesis.claim) if proposal.hypothesis else "",
         hypothesis=hypothesis_status(history, trial) if proposal.hypothesis else None,
         verdict=words.line(trial.verdict.sentence) if trial.verdict else "",
         diagnosis=words.line(trial.run.diagnosis.sentence)

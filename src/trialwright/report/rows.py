@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from trialwright.analysis.compare import HypothesisStatus, hypothesis_status
 from trialwright.history import History, Run, Trial
 from trialwright.records import UNKNOWN_SEED
-from trialwright.report import words
+from trialwright.report import counting, words
 from trialwright.report.words import Change
 
 LOG_TAIL = 2000
@@ -23,7 +23,9 @@ class RunRow:
     seed: int
     """Its index."""
     given: int | None
-    """The seed that the script got; None: not recorded, of an imported run."""
+    """The seed that the run was given; None: not recorded, of an imported run."""
+    handed: bool
+    """Whether the command or the script's files are known to take it."""
     attempt: int
     outcome: str
     value: float | None
@@ -67,7 +69,7 @@ def row(trial: Trial, history: History) -> Row:
     proposal = trial.proposal
     origin = 0 if proposal.parent is None else proposal.parent
     values = list(trial.values.values())
-    shown = trial.run
+    shown, handed = trial.run, not counting.unseeded(history)
     return Row(
         number=trial.number,
         by=words.line(proposal.by, most=40),
@@ -80,13 +82,13 @@ def row(trial: Trial, history: History) -> Row:
         configuration={name: words.value(value) for name, value in trial.configuration.items()},
         reasons={name: words.line(reason) for name, reason in proposal.reasons.items()},
         rationale=words.line(proposal.rationale),
-        claim=words.line(proposal.hypothesis.claim) if proposal.hypothesis else "",
+        claim=words.claimed(proposal.hypothesis.claim) if proposal.hypothesis else "",
         hypothesis=hypothesis_status(history, trial) if proposal.hypothesis else None,
         predicted=predicted(trial),
         verdict=words.line(trial.verdict.sentence) if trial.verdict else "",
         diagnosis=words.line(shown.diagnosis.sentence) if shown and shown.diagnosis else "",
         seconds=sum(run.observation.seconds for run in trial.runs if run.observation),
-        runs=tuple(_run(run) for run in trial.runs),
+        runs=tuple(_run(run, handed=handed) for run in trial.runs),
     )
 
 
@@ -144,11 +146,12 @@ def _outcome(run: Run) -> str:
     return "interrupted" if run.observation.outcome == "cancelled" else run.observation.outcome
 
 
-def _run(run: Run) -> RunRow:
+def _run(run: Run, *, handed: bool) -> RunRow:
     seen = run.observation
     return RunRow(
         seed=run.key.seed,
         given=None if run.launch.seed == UNKNOWN_SEED else run.launch.seed,
+        handed=handed,
         attempt=run.key.attempt,
         outcome=_outcome(run),
         value=seen.value if seen else None,

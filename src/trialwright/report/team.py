@@ -68,7 +68,9 @@ def section(history: History) -> TeamSection | None:
     if not worth_telling(history):
         return None
     found = members(history)
-    told = [one.standing.sentence for one in found if one.standing]
+    standings = [one.standing for one in found if one.standing]
+    # Alone, a member has every turn: a share says nothing.
+    told = [one.sentence for one in standings] if len(standings) > 1 else []
     predicted = [said for one in found if (said := _predictions(one.account))]
     return TeamSection(
         headings=HEADINGS,
@@ -100,7 +102,7 @@ def bought(found: Sequence[Account], history: History) -> tuple[str, ...]:
     sign = history.task.objective.sign
     lines = [_brought(models, "The models" if len(models) > 1 else models[0].name, sign=sign)]
     lines += [_brought(others, "The others", sign=sign)] if others else []
-    return (" ".join(lines), *_price(models), *_expected(history, models), _CAUTION)
+    return (" ".join(lines), *_price(models, history), *_expected(history, models), _CAUTION)
 
 
 _CAUTION = (
@@ -128,7 +130,7 @@ def _brought(found: Sequence[Account], name: str, *, sign: int) -> str:
     )
 
 
-def _price(models: Sequence[Account]) -> tuple[str, ...]:
+def _price(models: Sequence[Account], history: History) -> tuple[str, ...]:
     """What the models cost, over all and per improvement."""
     exchanges = sum(account.cost.exchanges for account in models)
     if not exchanges:
@@ -140,14 +142,20 @@ def _price(models: Sequence[Account]) -> tuple[str, ...]:
     hits = sum(account.improved.hits for account in models)
     about = "about " if any(account.cost.estimated for account in models) else ""
     price = "at a price that nobody knows" if usd is None else f"for {_dollars(usd)}"
+    names = {account.name for account in models}
+    held = [exchange for exchange in history.exchanges if exchange.by in names]
+    requests = sum(exchange.requests for exchange in held)
+    read = sum(exchange.input_tokens for exchange in held)
+    written = sum(exchange.output_tokens for exchange in held)
     said = (
-        f"This took {words.count(exchanges, 'conversation')}, {about}{tokens:,} tokens {price} and"
-        f" {words.seconds(seconds)}"
+        f"This took {words.count(exchanges, 'conversation')} with"
+        f" {words.count(requests, 'request')}, {about}{tokens:,} tokens ({read:,} read,"
+        f" {written:,} written) {price}, and {words.seconds(seconds)} of waiting for answers"
     )
     if not hits:
         return (f"{said}.",)
     each = f"{tokens / hits:,.0f} tokens" + ("" if usd is None else f" or {_dollars(usd / hits)}")
-    return (f"{said}: {each} per improvement.",)
+    return (f"{said}: {each} per improvement, those within the noise counted too.",)
 
 
 def _expected(history: History, models: Sequence[Account]) -> tuple[str, ...]:

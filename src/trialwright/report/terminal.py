@@ -236,6 +236,8 @@ def _run(told: RunRow, run: Run, *, metric: str, folder: Path | None) -> Rendera
         facts.append(("log", Text(str(run_folder(folder, run.key) / "stdout.log"))))
     head = Text(f"\nSeed {told.seed}", style="bold")
     given = "its seed is not known" if told.given is None else f"the script got {told.given}"
+    if told.given is not None and not told.handed:
+        given = "the command names no {seed}: the script did not get it"
     head.append(f" ({given})", style="not bold")
     head.append(f", attempt {told.attempt + 1}" if told.attempt else "")
     tail = [Padding(_text(told.log_tail, lines=True), (0, 0, 0, 4))] if told.log_tail else []

@@ -65,6 +65,15 @@ def sentence(text: str, *, most: int | None = None) -> str:
     return said[:1].upper() + said[1:] + end
 
 
+def claimed(claim: str) -> str:
+    """Return a claim as it stands before a colon and its status: without its own full stop.
+
+    >>> claimed("Depth helps.")
+    'Depth helps'
+    """
+    return line(claim).rstrip(".:; ")
+
+
 def value(scalar: Scalar) -> str:
     """Write a parameter's value: four significant digits, names as they are.
 
