@@ -39,7 +39,7 @@ from trialwright.records import (
     RunKey,
     Verdict,
 )
-from trialwright.robust import Robust
+from trialwright.robust import Robust, shared
 from trialwright.space import Space
 from trialwright.task import FRESH, Seeds, Task, unmet
 
@@ -655,18 +655,8 @@ class History:
 def sides(
     trial: Trial, other: Trial, seeds: Seeds | None = None
 ) -> tuple[list[float], list[float]]:
-    """Return the values over which two trials are compared, seed by seed in the same order.
-
-    Over the seeds that both have: else more seeds for the leader, whose first one was lucky, would
-    hand the lead to a trial that it beats seed by seed. Two that have been promoted to
-    `seeds.confirm` are past that, and all of their seeds count.
-    """
-    ours, theirs = trial.values, other.values
-    enough = seeds.confirm if seeds is not None else None
-    if enough is not None and min(len(ours), len(theirs)) >= enough:
-        return [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
-    common = sorted(ours.keys() & theirs.keys())
-    return [ours[seed] for seed in common], [theirs[seed] for seed in common]
+    """Return the values over which two trials are compared: `shared`; enough is `seeds.confirm`."""
+    return shared(trial.values, other.values, seeds.confirm if seeds else None)
 
 
 def lead(trial: Trial, other: Trial, task: Task | None = None) -> float:

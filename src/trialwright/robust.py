@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
@@ -160,6 +160,21 @@ class Robust:
                 varied = sd / max(abs(centre), sd / LARGEST_CV) if sd else 0.0
                 return varied * math.sqrt((0.5 + varied**2) / max(n - 1, 1))
         return sd / math.sqrt(n)
+
+
+def shared(
+    ours: Mapping[int, float], theirs: Mapping[int, float], enough: int | None
+) -> tuple[list[float], list[float]]:
+    """Return the values over which two sides are compared, both by seed; empty if there are none.
+
+    Over the seeds that both have: else more seeds for the leader, whose first one was lucky, would
+    hand the lead to a trial that it beats seed by seed. Two that have `enough` seeds are past that,
+    and all of their seeds count.
+    """
+    if enough is not None and min(len(ours), len(theirs)) >= enough:
+        return [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
+    common = sorted(ours.keys() & theirs.keys())
+    return [ours[seed] for seed in common], [theirs[seed] for seed in common]
 
 
 def mean(values: Sequence[float]) -> float:
