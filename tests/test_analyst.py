@@ -49,3 +49,20 @@ def test_no_fact_is_cut(tmp_path: Path) -> None:
     """Facts of more than 240 characters reach the model without a mark in their middle."""
     history, _ = analysed(tmp_path, "It is done.", trials=7)
     assert "characters)" not in written(final_analysis(history))
+
+
+def test_claims_and_the_lack_of_failures_are_told(tmp_path: Path) -> None:
+    """Where no run failed the facts say so, and how many claims stand where."""
+    history, [request] = analysed(tmp_path, "It is done.", trials=5)
+    assert not history.finished() or all(trial.state == "done" for trial in history.trials)
+    assert "Failed: no run failed." in request.text
+    counted = final_analysis(history).hypotheses
+    assert counted
+    for status, count in counted.items():
+        assert f"{count} {status}" in request.text
+
+
+def test_the_first_and_the_worst_trial_are_told(tmp_path: Path) -> None:
+    """The reference of the gain and the worst result stand among the trials."""
+    history, [request] = analysed(tmp_path, "It is done.", trials=7)
+    assert all(f"#{trial.number} [" in request.text for trial in history.trials)

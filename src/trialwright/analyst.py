@@ -50,7 +50,10 @@ def analyse(line: Line, task: Task, history: History, told: Told) -> Analysis | 
         return None
     facts = written(final_analysis(history))
     names = ", ".join(history.space.names)
-    trials = "\n".join(sheet.line(history, trial) for trial in briefing.telling(history))
+    trials = "\n".join(
+        sheet.line(history, trial, curves=trial is history.best())
+        for trial in sorted(briefing.telling(history), key=lambda trial: trial.number)
+    )
     reply = line.ask(
         Question(
             purpose="analyse",

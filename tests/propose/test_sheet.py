@@ -13,6 +13,7 @@ from tests.llm.tasks import SPACE, agent, ran, task
 from trialwright.execute.simulate import SimulatedRunner
 from trialwright.history import History
 from trialwright.propose import briefing, sheet
+from trialwright.propose.lookup import Lookup
 from trialwright.propose.sheet import Digits
 from trialwright.records import Hypothesis, Interval, Proposal
 from trialwright.space import Configuration
@@ -168,3 +169,18 @@ def test_the_optimisers_words_are_short_and_honest(tmp_path: Path) -> None:
     assert "Never varied, so nothing is known of them: depth, kind." in state
     assert "depth 0%" not in state
     assert " -> " in state
+
+
+def test_a_prediction_beyond_what_was_varied_is_called_a_guess(tmp_path: Path) -> None:
+    """Values that are left out are the best trial's; a parameter never varied makes a guess."""
+    answers = [final(change("rate", rate)) for rate in (0.2, 0.4, 0.6, 0.8)]
+    with serving("openai", playing(*answers)) as server:
+        history = ran(task(agent(server), trials=4), tmp_path)
+    lookup = Lookup(history.task, history, lambda _: "", np.random.default_rng(0))
+    near = lookup.predict({"rate": 0.3})
+    far = lookup.predict({"depth": 9})
+    assert "expects" in near
+    assert "guess" not in near
+    assert "A guess, the truth may lie well outside: never varied: depth (always 3)" in far
+    assert "unheard_of" in lookup.predict({"unheard_of": 1})
+    assert "depth" in lookup.predict({"depth": [1, 2]})

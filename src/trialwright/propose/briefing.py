@@ -42,7 +42,7 @@ POINTS, CURVES = sheet.POINTS, sheet.CURVES
 SUGGESTED = 2
 """Suggestions of the optimiser that are shown."""
 
-CURVED = 6
+CURVED = 5
 """Trials of those shown whose curves are shown too; the others have at most their best point."""
 
 RULES = """\
