@@ -87,9 +87,12 @@ class _Talk:
         self._messages: list[ModelMessage] = []
 
     async def hold(self, model: Model) -> Any:
+        import pydantic_ai
         from pydantic_ai import Agent as Partner
         from pydantic_ai import ModelRetry, UsageLimits, capture_run_messages
 
+        # The terminal is the live view's: the library would greet there on its first run.
+        pydantic_ai.BANNER_ENABLED = False
         question = self._question
         partner = Partner(
             _capped(model, self._pay),
