@@ -31,6 +31,8 @@ ONWARD = (0.5, 1.0)
 """How far to go on in a direction that paid, as a share of the way that led there."""
 ALIKE = 400
 """Latest trials among which those are looked for that differ in one parameter alone."""
+FINE, PATIENT = 2.0, 10.0
+"""The least step as a share of its range is `FINE` over the number of results and `PATIENT`."""
 LEARNT = 0.5
 """Change in log score for each earlier change of the same parameter and direction that paid."""
 MOST_LEARNT = 1.5
@@ -135,8 +137,19 @@ class Steps:
             if is_unordered(parameter):
                 yield from self._options(parameter, value)
             else:
-                yield from self._shown(trial, parameter, value)
-                yield from self._usual(trial, parameter, value)
+                here = place_of(parameter, value)
+                steps = [
+                    *self._shown(trial, parameter, value),
+                    *self._usual(trial, parameter, value),
+                ]
+                for step in steps:
+                    if abs(place_of(parameter, step.value) - here) >= self._least:
+                        yield step
+
+    @property
+    def _least(self) -> float:
+        """The least step that is worth a trial, as a share of the range: finer as results grow."""
+        return FINE / (PATIENT + len(self.evidence.values))
 
     def _options(self, parameter: Parameter, value: Scalar) -> Iterator[Step]:
         assert isinstance(parameter, Choice)
