@@ -189,6 +189,6 @@ def test_the_last_words_stand_in_every_report(folder: Path) -> None:
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     for text in (path.read_text(), path.with_suffix(".md").read_text(), printed):
         assert "In the words of gpt" in text
-        assert "1 number was not borne out" in text
+        assert "1 thing that it said was not borne out" in text
         assert "0.9987" not in text
     assert "<script>alert" not in path.read_text()

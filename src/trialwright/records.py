@@ -395,7 +395,7 @@ class Analysis:
     by: str
     text: str
     struck: tuple[str, ...] = ()
-    """Numbers that the record did not bear out, taken out of the text."""
+    """Numbers and words that the record did not bear out, taken out of the text."""
     trials: int = 0
     """That there were when it was written."""
     block: int | None = None

@@ -202,9 +202,9 @@ def sparkline(series: Sequence[float], *, width: int = 24) -> str:
 
 def held(analysis: Analysis) -> str:
     """Say that a model wrote a text, and what was struck out of it."""
-    stem = f"Written by a model after {analysis.trials} trials; its numbers were held against the"
+    stem = f"Written by a model after {analysis.trials} trials; its claims were held against the"
     if not analysis.struck:
         return f"{stem} record."
     count = len(analysis.struck)
-    many = "number was" if count == 1 else "numbers were"
+    many = "thing that it said was" if count == 1 else "things that it said were"
     return f"{stem} record: {count} {many} not borne out, and struck out."
