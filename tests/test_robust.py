@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trialwright.robust import Robust
+from trialwright.robust import Robust, shared
 
 SEEDS = (0.9, 0.8, 0.2, 0.7)
 
@@ -94,3 +94,13 @@ def test_what_can_not_be_meant_is_refused_with_a_remedy(text: str, sign: int, re
     """An objective that would reward failing seeds never gets through."""
     with pytest.raises(ValueError, match=remedy.replace("+", r"\+")):
         Robust.parse(text, sign=sign)
+
+
+def test_seeds_that_move_both_sides_alike_are_compared_one_by_one() -> None:
+    """Two confirmed sides: all seeds count where they scatter apart, the common ones where not."""
+    theirs = {0: 0.1, 1: 0.9, 2: 0.4, 3: 0.6, 4: 2.0, 5: 2.0}
+    alike = {seed: theirs[seed] + 0.05 for seed in range(4)}
+    assert shared(alike, theirs, 4) == ([*alike.values()], [0.1, 0.9, 0.4, 0.6])
+    apart = {0: 2.9, 1: 0.1, 2: 0.6, 3: 0.2}
+    assert shared(apart, theirs, 4) == ([2.9, 0.1, 0.6, 0.2], [0.1, 0.9, 0.4, 0.6, 2.0, 2.0])
+    assert shared(apart, theirs, 5) == ([2.9, 0.1, 0.6, 0.2], [0.1, 0.9, 0.4, 0.6])

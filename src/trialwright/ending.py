@@ -5,14 +5,16 @@ It reads a task, a history and failures; what follows from an answer is the sess
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from trialwright.analysis.promote import reserved, usual_seconds
 from trialwright.execute.runner import run_folder
 from trialwright.history import History
 from trialwright.records import Cause, Observation
-from trialwright.task import Budget
+from trialwright.task import Budget, Task
 
 SETUP: frozenset[Cause] = frozenset(
     {
@@ -42,6 +44,34 @@ def blocked(budget: Budget, history: History) -> bool:
     """Say whether nothing more may be launched, not even what is due."""
     runs = budget.runs is not None and history.launches >= budget.runs
     return runs or (budget.time_s is not None and _seconds(history) >= budget.time_s)
+
+
+def runs_left(budget: Budget, history: History, *, slots: int) -> tuple[float, float]:
+    """Return how many runs the budget has left, and how many it is in all; inf without a bound.
+
+    A budget of time is counted in runs as long as the latest ones.
+    """
+    left = whole = math.inf
+    if budget.runs is not None:
+        left, whole = budget.runs - history.launches, budget.runs
+    if budget.time_s is not None and (usual_s := usual_seconds(history)):
+        rate = slots / usual_s
+        left = min(left, (budget.time_s - _seconds(history)) * rate)
+        whole = min(whole, budget.time_s * rate)
+    return left, whole
+
+
+def searched(task: Task, history: History, *, slots: int) -> bool:
+    """Say whether no further trial is to come: what is left of the budget is for the best of them.
+
+    At most half of a budget is kept for that.
+    """
+    if spent(task.budget, history):
+        return True
+    if not reserved(task):
+        return False
+    left, whole = runs_left(task.budget, history, slots=slots)
+    return left <= min(reserved(task), whole / 2)
 
 
 def hopeless(failures: Sequence[Observation]) -> bool:

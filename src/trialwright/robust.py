@@ -169,12 +169,18 @@ def shared(
 
     Over the seeds that both have: else more seeds for the leader, whose first one was lucky, would
     hand the lead to a trial that it beats seed by seed. Two that have `enough` seeds are past that,
-    and all of their seeds count.
+    and all of their seeds count, unless their differences seed by seed say more: where seeds move
+    both alike.
     """
-    if enough is not None and min(len(ours), len(theirs)) >= enough:
-        return [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
     common = sorted(ours.keys() & theirs.keys())
-    return [ours[seed] for seed in common], [theirs[seed] for seed in common]
+    matched = [ours[seed] for seed in common], [theirs[seed] for seed in common]
+    if enough is None or min(len(ours), len(theirs)) < max(enough, 2):
+        return matched
+    every = [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
+    apart = [a - b for a, b in zip(*matched, strict=True)]
+    by_seed = deviation(apart) ** 2 / len(apart) if len(apart) >= 2 else math.inf
+    by_side = sum(deviation(side) ** 2 / len(side) for side in every)
+    return matched if by_seed < by_side else every
 
 
 def mean(values: Sequence[float]) -> float:

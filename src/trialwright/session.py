@@ -17,16 +17,18 @@ from typing import Literal
 
 import numpy as np
 
-from trialwright import __version__
+from trialwright import __version__, steering
 from trialwright.admission import ask, sift
+from trialwright.analysis.blocks import due
 from trialwright.analysis.compare import judge
 from trialwright.analysis.curves import diagnose
 from trialwright.analysis.heldout import withhold, without
+from trialwright.analysis.promote import promotions
 from trialwright.analysis.pruning import Pruner, streamed, timed
 from trialwright.analysis.twins import Twins
 from trialwright.crew import Crew
 from trialwright.edits import edits
-from trialwright.ending import advice, blocked, hopeless, spent
+from trialwright.ending import advice, blocked, hopeless, runs_left, searched, spent
 from trialwright.errors import StaleSequence
 from trialwright.execute.keep import Keeper
 from trialwright.execute.order import make_order
@@ -43,16 +45,20 @@ from trialwright.records import (
     Notice,
     Observation,
     Opened,
+    Promotion,
     Proposal,
     Record,
     Refusal,
     RunKey,
 )
+from trialwright.report.notebook import write as notebook
 from trialwright.space import Configuration
-from trialwright.task import Task
+from trialwright.task import FRESH, Task
 
 Watch = Callable[[History, Event | None], None]
 """Called after each change, with the event that caused it."""
+
+DECIDED = "what the budget kept for seeds of the best trials is used, or was not needed"
 
 ATTEMPTS = 3
 """Times that a run is tried when its failure looks transient."""
@@ -105,6 +111,8 @@ class Session:
         self._read_at = 0.0
         self._served = 0
         """Requests that were looked at."""
+        self._ticked = 0
+        """Wishes that the inbox shows as taken in."""
         self._sync_at = 0.0
         self._machine = machine(post.task)
         self._open()
@@ -142,29 +150,34 @@ class Session:
         """Return why the session is over, or None while there is something to do."""
         if self._handles:
             return None
+        reason: Literal["budget", "exhausted"] = "budget"
         if self._hopeless():
             return Closed(reason="failed", sentence=advice(self._failures, self._post.folder))
         if self._stop != "no":
             return Closed(reason="stopped", sentence="stopped on request; run it again to resume")
         used_up = spent(self._task.budget, self.history)
-        if used_up and (blocked(self._task.budget, self.history) or not any(self._due())):
+        if used_up and blocked(self._task.budget, self.history):
             return Closed(reason="budget", sentence=used_up)
-        if self._exhausted and not any(self._due()):
-            return Closed(
-                reason="exhausted", sentence="every configuration of the space has been tried"
-            )
-        return None
+        if any(self._due()) or not self._searched() or self._granted(1):
+            return None
+        if self._exhausted and not used_up:
+            used_up, reason = "every configuration of the space has been tried", "exhausted"
+        return Closed(reason=reason, sentence=used_up or DECIDED)
 
     def propose(self, *, most: int | None = None) -> None:
-        """Admit trials for the slots that would stay empty, at most `most`."""
-        free = self._post.runner.slots - len(self._handles) - sum(1 for _ in self._due())
-        free = free if most is None else min(free, most)
+        """Give more seeds to whom they are due, and admit trials for the slots that stay empty.
+
+        At most `most` of either.
+        """
         budget = self._task.budget
+        if self._ending() or blocked(budget, self.history):
+            return
+        granted = self._granted(self._vacant(most))
+        self._note(*granted)
+        free = 0 if granted and most == 1 else self._vacant(most)
         if budget.trials is not None:
             free = min(free, budget.trials - len(self.history.trials))
-        if budget.runs is not None:
-            free = min(free, budget.runs - self.history.launches)
-        if free <= 0 or self._ending() or spent(budget, self.history) or self._exhausted:
+        if free <= 0 or self._searched():
             return
         if self._admit_own(free):
             return
@@ -173,8 +186,28 @@ class Session:
         self._note(*self._post.crew.told())
         for notice in sifted.notices:
             self._say(notice)
-        self._note(*sifted.refusals, *sifted.admissions)
+        self._note(*sifted.refusals, *sifted.claims, *sifted.admissions)
         self._exhausted = not sifted.admissions
+
+    def _vacant(self, most: int | None) -> int:
+        """How many slots would stay empty, at most `most`, and no more than the budget has runs."""
+        free = self._post.runner.slots - len(self._handles) - sum(1 for _ in self._due())
+        runs = self._task.budget.runs
+        free = free if runs is None else min(free, runs - self.history.launches)
+        return free if most is None else min(free, most)
+
+    def _searched(self) -> bool:
+        """Whether no further trial is to come."""
+        slots = self._post.runner.slots
+        return self._exhausted or searched(self._task, self.history, slots=slots)
+
+    def _granted(self, n: int) -> list[Promotion]:
+        """Whom to give more seeds, as far as `n` slots go."""
+        seeds, slots = self._task.seeds, self._post.runner.slots
+        if n < 1 or not (seeds.confirm or seeds.fresh):
+            return []
+        left, _ = runs_left(self._task.budget, self.history, slots=slots)
+        return promotions(self._task, self.history, n=n, searched=self._searched(), runs_left=left)
 
     def launch(self, only: Container[int] | None = None) -> None:
         """Start what is due, as far as there are slots; of the trials in `only`, if given."""
@@ -234,6 +267,8 @@ class Session:
                     self._handles.pop(observation.run, None)
                     self._observed(observation)
             self._post.watch(self.history, event)
+        if self._close_blocks():
+            self._keep(notebook.write)
         if self._stop == "now":
             for handle in self._handles.values():
                 handle.stop("cancelled")
@@ -241,11 +276,14 @@ class Session:
     def close(self, closed: Closed) -> None:
         """Write the session's last records."""
         if closed.reason in ("budget", "exhausted"):
+            self._close_blocks(ending=True)
             self._write_ahead()
             analysis = self._post.crew.analyse(self.history)
             self._note(*self._post.crew.told(), *([analysis] if analysis else []))
         self._note(closed)
         self._write()
+        if self._task.block is not None:
+            self._keep(notebook.write)
         self._post.watch(self.history, None)
 
     # -- opening
@@ -267,8 +305,13 @@ class Session:
                 self._settle(trial)
             elif any(change.startswith("require:") for change in changes):
                 self._note(judge(trial, self.history))
+        self._listen()
         self._serve(opening=True)
         self._write()
+        behind = self._task.block and notebook.behind(self.history, self._post.folder)
+        if self._close_blocks() or behind:
+            self._keep(notebook.write)
+        self._tick()
 
     def _changes(self) -> tuple[str, ...]:
         """What differs from the task as recorded, in words."""
@@ -360,7 +403,7 @@ class Session:
         for trial in self.history.pending():
             begun = {
                 seed
-                for seed, run in trial.latest.items()
+                for seed, run in trial.every.items()
                 if (run.observation is None and run.key not in self._handles and not run.handed_out)
                 or (run.observation is not None and run.observation.outcome == "cancelled")
             }
@@ -408,6 +451,10 @@ class Session:
         observation = withhold(observation, self._task)
         trial = self.history.trials[observation.run.trial]
         self._note(observation, diagnose(observation, self._task.objective))
+        if observation.run.seed >= FRESH:
+            # It judges nobody: who is best was settled before, without it.
+            self._retry(trial)
+            return
         # How an agent's own set-up fails says nothing about ours.
         if observation.outcome == "failed" and not self.history.run(observation.run).launch.by:
             self._failures.append(observation)
@@ -463,7 +510,7 @@ class Session:
 
     def _retry(self, trial: Trial) -> bool:
         """Set a run aside to be tried again, if its failure looks transient."""
-        for seed, run in trial.latest.items():
+        for seed, run in trial.every.items():
             observation = run.observation
             if observation and observation.cause == "transient" and run.key.attempt + 1 < ATTEMPTS:
                 self._retries.add(RunKey(trial.number, seed, trial.attempts(seed)))
@@ -519,7 +566,9 @@ class Session:
         if now - self._read_at >= LOOK_S:
             self._read_at = now
             self.history.extend(self._post.ledger.read(self.history.sequence))
+            self._listen()
             self._serve()
+            self._tick()
 
     def _serve(self, *, opening: bool = False) -> None:
         """Do what doors asked for and nobody has done; a `stop` was for the session of its time."""
@@ -528,25 +577,65 @@ class Session:
         for sequence, request in waiting:
             if request.what == "stop" and not opening:
                 self._stop = "now" if request.now else "soon"
-            if request.proposal is not None and sequence not in self.history.answers:
-                self._note(self._answer(request.proposal, request=sequence))
+            offered, own = request.proposal, request.what == "steer"
+            if own:
+                offered = steering.wished(request.text, self.history)
+            if offered is not None and sequence not in self.history.answers:
+                self._note(self._answer(offered, request=sequence, own=own))
             if request.observation is not None:
                 self._told(request.observation)
 
-    def _answer(self, offered: Proposal, *, request: int) -> Admission | Refusal:
+    def _answer(self, offered: Proposal, *, request: int, own: bool) -> Admission | Refusal:
         """What becomes of a proposal that came through a door."""
         used_up = spent(self._task.budget, self.history)
         if used_up:
             return Refusal(proposal=offered, faults=(used_up,), request=request)
-        sifted = sift([offered], self.history, n=1, code=self.history.code)
+        sifted = sift([offered], self.history, n=1, code=self.history.code, own=own)
         answers: list[Admission | Refusal] = [*sifted.admissions, *sifted.refusals]
         return replace(answers[0], request=request)
+
+    # -- the notebook
+
+    def _close_blocks(self, *, ending: bool = False) -> bool:
+        """Record the blocks that have ended, the latest summed up; say whether any has."""
+        ended = None
+        while (block := due(self.history, size=self._task.block, ending=ending)) is not None:
+            ended = block
+            self._note(ended)
+        if ended is None:
+            return False
+        self._write()
+        summary = self._post.crew.summarise(self.history, ended)
+        self._note(*self._post.crew.told(), *([summary] if summary else []))
+        self._write()
+        return True
+
+    def _listen(self) -> None:
+        """Take in what people wrote: in the ledger first, since answers name the place there."""
+        self._note(*steering.heard(self._task, self._post.folder, self.history))
+        self._write()
+
+    def _tick(self) -> None:
+        """Have the inbox show what was taken in."""
+        if self._ticked == len(self.history.wishes):
+            return
+        self._ticked = len(self.history.wishes)
+        self._write()
+        self._keep(lambda history, _, folder: notebook.tick(history, folder))
+
+    def _keep(self, write: Callable[[History, Ledger, Path], object]) -> None:
+        """Write the notebook or a part: a full disk is no reason to end the study."""
+        try:
+            write(self.history, self._post.ledger, self._post.folder)
+        except OSError as error:
+            text = f"the notebook can't be written: {error}; `trialwright notebook` writes it again"
+            self._say(Notice(level="warning", topic="notebook", text=text))
 
     def _told(self, observation: Observation) -> None:
         """Take in what an agent told, unless the run is not (or no longer) the agent's."""
         with suppress(KeyError):
             run = self.history.run(observation.run)
-            if run.handed_out and run is self.history.trials[run.key.trial].latest[run.key.seed]:
+            if run.handed_out and run is self.history.trials[run.key.trial].every[run.key.seed]:
                 self._observed(observation)
 
     # -- runs

@@ -83,7 +83,8 @@ def compare(trial: Trial, against: Trial, history: History) -> Comparison | None
         for values, one in ((ours, trial), (theirs, against))
     ]
     sign, robust = task.objective.sign, task.seeds.objective
-    found = edge(both[0], both[1], robust, sign=sign)
+    common = scatter.common if scatter else 0.0
+    found = edge(both[0], both[1], robust, sign=sign, common=common)
     return Comparison(
         means=found.values,
         difference=found.difference,
@@ -92,7 +93,9 @@ def compare(trial: Trial, against: Trial, history: History) -> Comparison | None
         error=found.error,
         degrees=found.degrees,
         probability=None if scatter is None else found.probability,
-        seeds_needed=seeds_needed(both[0], both[1], robust, sign=sign, confidence=task.confidence),
+        seeds_needed=seeds_needed(
+            both[0], both[1], robust, sign=sign, confidence=task.confidence, common=common
+        ),
         exact=found.error == 0,
     )
 

@@ -45,8 +45,11 @@ class Edge:
     """That the difference is truly positive; None without an estimate of the noise."""
 
 
-def edge(ours: Side, theirs: Side, robust: Robust, *, sign: int) -> Edge:
+def edge(ours: Side, theirs: Side, robust: Robust, *, sign: int, common: float = 0.0) -> Edge:
     """Compare two sides, each with at least one seed.
+
+    Sides of equal length are taken to be of the same seeds, in the same order: then `common`, the
+    part of the noise that seeds bring to all trials alike, cancels.
 
     With standard errors a and b of the two values, P = T_v(d / sqrt(a^2 + b^2)) by Student's
     distribution, v after Welch. Shares of seeds: the probability under uniform priors, exactly.
@@ -55,6 +58,8 @@ def edge(ours: Side, theirs: Side, robust: Robust, *, sign: int) -> Edge:
     values = _value(ours, robust, sign=sign), _value(theirs, robust, sign=sign)
     difference = sign * (values[0] - values[1])
     error, degrees = _error(ours, theirs, robust, sign=sign)
+    if error is not None:
+        error *= _unshared(ours, theirs, common)
     if robust.kind == "success":
         probability: float | None = _share(ours, theirs, robust, sign=sign)
     elif error is None:
@@ -73,7 +78,13 @@ def edge(ours: Side, theirs: Side, robust: Robust, *, sign: int) -> Edge:
 
 
 def seeds_needed(
-    ours: Side, theirs: Side, robust: Robust, *, sign: int, confidence: float
+    ours: Side,
+    theirs: Side,
+    robust: Robust,
+    *,
+    sign: int,
+    confidence: float,
+    common: float = 0.0,
 ) -> int | None:
     """Return how many more seeds per side tell a difference of this size; None: over `MOST_SEEDS`.
 
@@ -81,7 +92,7 @@ def seeds_needed(
     to be told.
     """
     robust = fitting(robust, ours, theirs)
-    found = edge(ours, theirs, robust, sign=sign)
+    found = edge(ours, theirs, robust, sign=sign, common=common)
     if found.difference <= 0 or ours.noise is None or theirs.noise is None:
         return None
     if found.error == 0:
@@ -90,7 +101,7 @@ def seeds_needed(
 
     def told(total: int) -> bool:
         errors = _errors((ours, theirs), robust, sign=sign, seeds=(total, total))
-        error = math.hypot(*errors)
+        error = math.hypot(*errors) * math.sqrt(1 - common)
         # Each further pair of seeds brings two degrees of freedom to the estimate of the noise.
         quantile = float(stdtrit(found.degrees + 2 * (total - seeds), confidence))
         return not error or found.difference / error >= quantile
@@ -104,6 +115,10 @@ def fitting(robust: Robust, ours: Side, theirs: Side) -> Robust:
     """Return the objective that both sides have seeds enough for: `robust`, else the mean."""
     enough = min(len(ours.values), len(theirs.values)) >= robust.least
     return robust if enough else Robust()
+
+
+def _unshared(ours: Side, theirs: Side, common: float) -> float:
+    return math.sqrt(1 - common) if len(ours.values) == len(theirs.values) else 1.0
 
 
 def _value(side: Side, robust: Robust, *, sign: int) -> float:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtrc, polygamma, psi
+from scipy.special import chdtrc, fdtrc, polygamma, psi
 
 from trialwright.history import History
 
@@ -24,6 +24,9 @@ LATEST = 1000
 
 ALIKE = 0.05
 """p of Bartlett's test from which on trials count as scattering alike."""
+
+SHARED = 0.01
+"""p of an F test below which seeds count as moving all trials alike: else they count as not."""
 
 LEAST_DEGREES = 2.0
 """Of the prior: fewer would leave nothing decidable once a few trials differ much."""
@@ -49,6 +52,8 @@ class Scatter:
     """Of a trial that nothing is known of."""
     own: Mapping[int, Noise]
     """By trial: the posterior of its variance."""
+    common: float = 0.0
+    """Part of the variance that a seed brings to all trials alike: it cancels seed by seed."""
 
     def of(self, trial: int) -> Noise:
         """Return the noise of a trial."""
@@ -94,12 +99,34 @@ def _estimate(history: History, code: str) -> Scatter | None:
     groups = sorted(history.spreads(code=code))[-LATEST:]
     if len(groups) < 2 or pooled.sd == 0:
         return Scatter(pooled, {})
-    return shrunk(
+    found = shrunk(
         [number for number, _, _ in groups],
         np.array([squares for _, squares, _ in groups]),
         np.array([float(degrees) for _, _, degrees in groups]),
         pooled=pooled,
     )
+    return replace(found, common=_common([history.trials[n].values for n, _, _ in groups]))
+
+
+def _common(trials: list[dict[int, float]]) -> float:
+    """The part of a seed's variance that all trials share; 0 where an F test finds none.
+
+    By a two-way analysis of variance over the seeds that every trial has.
+    """
+    seeds = sorted(set.intersection(*(set(values) for values in trials)))
+    k, c = len(trials), len(seeds)
+    if k < 2 or c < 2:
+        return 0.0
+    table = np.array([[values[seed] for seed in seeds] for values in trials])
+    table -= table.mean(axis=1, keepdims=True)
+    between = k * float((table.mean(axis=0) ** 2).sum()) / (c - 1)
+    left = (float((table**2).sum()) - between * (c - 1)) / ((k - 1) * (c - 1))
+    if left <= 1e-12 * between:
+        return 1.0 if between > 0 else 0.0
+    if float(fdtrc(c - 1, (k - 1) * (c - 1), between / left)) > SHARED:
+        return 0.0
+    shared = (between - left) / k
+    return shared / (shared + left)
 
 
 def shrunk(trials: list[int], squares: Array, degrees: Array, *, pooled: Noise) -> Scatter:
