@@ -80,7 +80,7 @@ def test_a_pair_that_switches_failure_on_is_named() -> None:
     assert [pair.parameters for pair in found.pairs] == [("learning_rate", "augmentation")]
     switch = found.pairs[0].switch
     assert switch.sides[0].startswith("learning_rate >= ")
-    assert switch.sides[1] == "augmentation = True"
+    assert switch.sides[1] == "augmentation = true"
     assert switch.both.low < 0.5 < switch.both.high
     assert switch.neither.failed == 0
     assert switch.second.rate < 0.15

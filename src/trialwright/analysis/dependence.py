@@ -376,6 +376,8 @@ def text(parameter: Parameter, place: float) -> str:
     if place < 0:
         return INACTIVE
     value = parameter.from_unit(place)
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else str(value).lower()
     return f"{value:.3g}" if isinstance(parameter, Float) else str(value)
 
 

@@ -14,8 +14,9 @@ from plotly import graph_objects as go
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
 from trialwright.records import Curve
-from trialwright.report import counting, drawing, words
+from trialwright.report import counting, drawing, front, words
 from trialwright.report.drawing import Figure
+from trialwright.report.landscape import landscapes
 from trialwright.report.parallel import parallel
 from trialwright.report.rows import standing
 
@@ -40,6 +41,8 @@ def figures(history: History, influences: Sequence[Influence]) -> list[Figure]:
         _influences(influences, history),
         parallel(history, influences),
         _curves(history),
+        front.figure(history),
+        *landscapes(history),
     ]
     return [figure for figure in found if figure is not None]
 
