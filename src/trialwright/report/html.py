@@ -21,7 +21,7 @@ from markupsafe import Markup
 from trialwright import __version__
 from trialwright.history import History
 from trialwright.records import Machine
-from trialwright.report import words
+from trialwright.report import dependence, front, heldout, words
 from trialwright.report.figures import figures
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.rows import chosen, row
@@ -47,6 +47,9 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             analysis=analysis,
             facts=facts(history),
             team=section(history),
+            front=front.section(history),
+            seeds=dependence.section(history),
+            heldout=heldout.sentences(history),
             figures=[(f, _trusted(f.spec)) for f in figures(history, analysis.influences)],
             rows=rows,
             omitted=len(history.trials) - len(rows),

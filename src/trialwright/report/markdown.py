@@ -9,7 +9,7 @@ import re
 
 from trialwright import __version__
 from trialwright.history import History
-from trialwright.report import words
+from trialwright.report import dependence, front, heldout, words
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.html import environment, facts, template
 from trialwright.report.rows import chosen, row
@@ -34,6 +34,9 @@ def to_markdown(history: History, analysis: FinalAnalysis) -> str:
         analysis=analysis,
         facts=facts(history),
         team=section(history),
+        front=front.section(history),
+        seeds=dependence.section(history),
+        heldout=heldout.sentences(history),
         rows=rows,
         omitted=len(history.trials) - len(rows),
         words=words,
