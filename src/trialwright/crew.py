@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from trialwright.analysis.heldout import veiled
-from trialwright.analyst import analyse
+from trialwright.analyst import analyse, summarise
 from trialwright.execute.runner import run_folder
 from trialwright.history import History
 from trialwright.llm import providers
@@ -20,7 +20,7 @@ from trialwright.propose.creator import Creator, Surroundings
 from trialwright.propose.executor import Executor, Explained
 from trialwright.propose.proposer import Proposer
 from trialwright.propose.team import Team, member
-from trialwright.records import Analysis, Exchange, Observation, RunKey
+from trialwright.records import Analysis, Block, Exchange, Observation, RunKey
 from trialwright.task import Agent, Task
 
 TAPE = "exchanges.jsonl"
@@ -71,6 +71,13 @@ class Crew:
         """Have the study's final analysis written by the team's first model, if it has one."""
         line = self._first()
         return None if line is None else analyse(line, self._task, history, self._around.told)
+
+    def summarise(self, history: History, block: Block) -> Analysis | None:
+        """Have a block summed up by the team's first model, if it has one."""
+        line = self._first()
+        if line is None:
+            return None
+        return summarise(line, self._task, history, block, told=self._around.told)
 
     def told(self) -> list[Exchange]:
         """Return the conversations since the last call, to be recorded."""

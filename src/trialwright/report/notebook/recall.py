@@ -1,0 +1,91 @@
+"""`memory.md`: what the next reader, person or model, needs to know, in at most `LINES` lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trialwright.analysis import memory
+from trialwright.analysis.beliefs import Belief, Level
+from trialwright.analysis.noise import noise
+from trialwright.history import History
+from trialwright.report import words
+from trialwright.report.failures import failures
+
+LINES = 200
+"""Of the file, at any length of the study."""
+
+MOST = {"contradicted": 40, "open": 30, "steps": 30, "fails": 10, "wishes": 10}
+"""Lines of each section but for the principles, which get what is left."""
+
+LEGEND = (
+    "> established: borne out again and again by trials that came after the claim, and it stands"
+    " up to having been looked at often. supported: borne out so far. tentative: it came true once."
+    " Numbers behind a claim are trials for and against it."
+)
+
+
+def memory_page(history: History) -> str:
+    """Return the file: how things stand, principles, what is false, what is open, what was seen."""
+    held, seen = memory.remembered(history)
+    head = _head(history)
+    others = {
+        "Contradicted": _beliefs(held, ("contradicted",), "contradicted"),
+        "Open questions": _beliefs(held, ("tentative", "undecided", "open"), "open"),
+        "Seen in steps of one parameter, not foretold": memory.fitted(
+            [memory.trend(trend) for trend in seen], room=MOST["steps"], what="trend"
+        ),
+        "What fails": memory.fitted(
+            [f"- {words.line(group.sentence, most=memory.LONGEST)}" for group in failures(history)],
+            room=MOST["fails"],
+            what="kind of failure",
+        ),
+        "Wishes": [
+            f"- {words.line(wish.text, most=memory.LONGEST)}"
+            for wish in history.wishes[-MOST["wishes"] :][::-1]
+        ],
+    }
+    taken = len(head) + sum(len(lines) + 3 for lines in others.values() if lines) + 3
+    lines = [
+        *head,
+        *_section("Principles", memory.principles(held, room=LINES - taken), "None yet."),
+    ]
+    for title, content in others.items():
+        lines += _section(title, content)
+    return "\n".join(lines) + "\n"
+
+
+def _head(history: History) -> list[str]:
+    objective, best = history.task.objective, history.best()
+    blocks = words.count(len(history.blocks), "block")
+    trials = words.count(len(history.trials), "trial")
+    results = words.count(len(history.done()), "result")
+    lines = [
+        f"# Memory of {words.line(history.task.name)}",
+        "",
+        f"Goal: {objective.direction} {words.line(objective.metric)}. {trials}, {results},"
+        f" {blocks}. {_noise(history)}",
+    ]
+    if best is not None and best.value is not None:
+        lines.append(
+            f"Best: trial {best.number}, {words.number(best.value)}"
+            f" ({words.configuration(best.configuration)})."
+        )
+    return [*lines, "", LEGEND]
+
+
+def _noise(history: History) -> str:
+    found = noise(history)
+    if found is None:
+        return "The noise over seeds is not known: no trial has several seeds."
+    return f"Noise over seeds (sd): {found.sd:.3g}."
+
+
+def _beliefs(held: Sequence[Belief], levels: tuple[Level, ...], section: str) -> list[str]:
+    lines = [memory.line(belief) for belief in held if belief.level in levels]
+    return memory.fitted(lines, room=MOST[section], what="claim")
+
+
+def _section(title: str, lines: Sequence[str], empty: str = "") -> list[str]:
+    if not lines and not empty:
+        return []
+    return ["", f"## {title}", "", *(lines or [empty])]
