@@ -252,6 +252,23 @@ def replicate(
 
 
 @app.command()
+def tree(
+    place: StudyPlace = None,
+    *,
+    study: StudyOption = None,
+    draw: Annotated[
+        bool, typer.Option("--draw", help="Write tree/tree.svg and tree/tree.json, too.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show which trial was made from which, and the scores by which the tree grows."""
+    from trialwright.app import showing
+    from trialwright.app.place import one_of
+
+    showing.draw_tree(one_of(place, study), draw=draw, json=json)
+
+
+@app.command()
 def report(place: StudyPlace = None, *, study: StudyOption = None, json: Json = False) -> None:
     """Write report.html and report.md: figures, the analysis, every trial with its reasons."""
     from trialwright.app import showing

@@ -1,4 +1,4 @@
-"""The commands that only look: `status`, `show`, `best`, `report`."""
+"""The commands that only look: `status`, `show`, `best`, `tree`, `report`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trialwright.app.export import export as export_file
 from trialwright.app.logs import trial_of
 from trialwright.app.place import running, shown, to_read
 from trialwright.history import read
-from trialwright.report import terminal, write
+from trialwright.report import terminal, tree, write
 from trialwright.report.final import final_analysis
 
 
@@ -58,6 +58,20 @@ def best(study: Path | None, *, target: Path | None, form: Form | None, json: bo
         _print(f"wrote the configuration of trial {trial.number} to {target}")
     else:
         _render(terminal.best_view(history))
+
+
+def draw_tree(study: Path | None, *, draw: bool, json: bool) -> None:
+    """Print the tree of trials with its scores; draw it."""
+    folder = to_read(study).folder
+    history = read(folder)
+    path = write.write_tree(history, folder) if draw else None
+    if json:
+        _print(dumps(tree.document(history)))
+        return
+    for line in tree.lines(tree.grown(history), metric=history.task.objective.metric):
+        _print(line)
+    if path is not None:
+        _print(f"tree: {shown(path)}")
 
 
 def report(study: Path | None, *, json: bool) -> None:

@@ -31,7 +31,7 @@ from trialwright.task import Task
 class TreeSearch:
     """A member of a team that grows the tree of trials; see the module.
 
-    >>> from trialwright.space import Float
+    >>> from trialwright.space import Float, Space
     >>> from trialwright.task import Objective
     >>> task = Task(name="t", objective=Objective(metric="loss", direction="minimize"),
     ...             space=Space((Float("lr", 1e-5, 0.1, log=True),)))

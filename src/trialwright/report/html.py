@@ -21,11 +21,12 @@ from markupsafe import Markup
 from trialwright import __version__
 from trialwright.history import History
 from trialwright.records import Machine
-from trialwright.report import dependence, front, heldout, words
+from trialwright.report import branches, dependence, front, heldout, words
 from trialwright.report.figures import figures
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.rows import chosen, row
 from trialwright.report.team import section
+from trialwright.report.tree import grown, reading
 
 ROWS = 400
 """Trials in the table."""
@@ -51,6 +52,7 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             seeds=dependence.section(history),
             heldout=heldout.sentences(history),
             figures=[(f, _trusted(f.spec)) for f in figures(history, analysis.influences)],
+            tree=_tree(history),
             rows=rows,
             omitted=len(history.trials) - len(rows),
             machines=[_machine(machine) for machine in history.machines.values()],
@@ -63,6 +65,14 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             words=words,
         )
     )
+
+
+def _tree(history: History) -> tuple[Markup, str] | None:
+    """The tree with what it shows, where the team grows one."""
+    if "tree" not in history.task.member_names or not history.trials:
+        return None
+    tree = grown(history)
+    return _trusted(branches.svg(history, tree)), reading(tree)
 
 
 def environment(*, autoescape: bool) -> Environment:
@@ -113,8 +123,8 @@ def table_order(value: float | None, sign: int) -> str:
 
 
 def _trusted(text: str) -> Markup:
-    """Mark our own files, Plotly's, and specifications (which have no < > &) as not to escape."""
-    return Markup(text)  # noqa: S704  # nothing of a study's text comes here but in a specification
+    """Mark as not to escape: our own files, Plotly's, and what is escaped already."""
+    return Markup(text)  # noqa: S704  # a study's text comes here in figures only, escaped there
 
 
 def _machine(machine: Machine) -> tuple[str, str]:

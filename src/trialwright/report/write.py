@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 from trialwright.history import History
+from trialwright.report.branches import svg
 from trialwright.report.final import final_analysis
 from trialwright.report.html import to_html
 from trialwright.report.markdown import to_markdown
+from trialwright.report.tree import document, grown
 
 
 def write(history: History, folder: Path) -> Path:
     """Write `report.html` and `report.md` into a study's folder, and return the HTML's path.
+
+    And the tree's picture, where the team grows one.
 
     Works at any stage of a study. A reader never sees half a file.
 
@@ -21,8 +26,22 @@ def write(history: History, folder: Path) -> Path:
         LedgerError: the history holds no study.
     """
     analysis = final_analysis(history)
+    if "tree" in history.task.member_names:
+        write_tree(history, folder)
     _replace(folder / "report.md", to_markdown(history, analysis))
     return _replace(folder / "report.html", to_html(history, analysis))
+
+
+def write_tree(history: History, folder: Path) -> Path:
+    """Write `tree/tree.svg` and `tree/tree.json` into a study's folder; return the picture's path.
+
+    Raises:
+        OSError: the folder can't be written to.
+    """
+    (folder / "tree").mkdir(exist_ok=True)
+    text = json.dumps(document(history), indent=1, ensure_ascii=False)
+    _replace(folder / "tree" / "tree.json", text + "\n")
+    return _replace(folder / "tree" / "tree.svg", svg(history, grown(history)))
 
 
 def _replace(path: Path, text: str) -> Path:
