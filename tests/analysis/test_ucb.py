@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.propose.proposer_conformance import CODE, ONE, Journal, task_of
-from trialwright.analysis.ucb import Node, ancestry, bonus, lineage, nodes, rewards
+from trialwright.analysis.ucb import Node, ancestry, bonus, lineage, nodes, rewards, state_of
 from trialwright.records import CodeVersion, Launch, Observation, Proposal, Request, RunKey
 from trialwright.task import Objective, Ucb
 
@@ -163,3 +163,15 @@ def replicate(journal: Journal, trial: int, value: float) -> None:
         Observation(run=key, outcome="done", value=value),
     )
     assert journal.history.trials[trial].code == CODE
+
+
+def test_what_does_not_meet_a_requirement_is_worth_nothing_as_a_parent() -> None:
+    """It ended well, but has no value that counts: reward 0, and told apart from a failure."""
+    journal = Journal(replace(task_of(ONE), require=("memory <= 4",)))
+    for x, memory in ((0.0, 2.0), (0.1, 8.0)):
+        key = journal.pending(proposal(x))
+        seen = Observation(run=key, outcome="done", value=0.5 + x, metrics={"memory": memory})
+        journal.note(seen)
+    journal.ended(proposal(0.2), None)
+    assert [state_of(trial) for trial in journal.history.trials] == ["done", "infeasible", "failed"]
+    assert rewards(journal.history) == {0: 1.0, 1: 0.0, 2: 0.0}

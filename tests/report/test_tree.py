@@ -6,11 +6,13 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.app.commands import ran
 from tests.browsing import MARKS, chromium
 from tests.histories import Recorder, network_task
 from tests.propose.proposer_conformance import MIXED, ONE, Journal, smooth, task_of
@@ -217,8 +219,6 @@ def test_hostile_text_stays_text() -> None:
 
 def team_study(folder: Path, *, team: tuple[str, ...], trials: int = 12) -> History:
     """A recorded study of this team."""
-    from dataclasses import replace
-
     task = replace(network_task(), team=team, budget=Budget(trials=trials))  # type: ignore[arg-type]
     recorder = Recorder(folder, task)
     rng = np.random.default_rng(0)
@@ -245,6 +245,18 @@ def test_files_are_written_where_the_team_has_a_tree(tmp_path: Path) -> None:
     assert 'id="tree"' not in page
     assert not (tmp_path / "without" / "tree").exists()
     assert write_tree(history, tmp_path / "without").is_file()
+
+
+def test_the_command_prints_and_draws_any_study(tmp_path: Path) -> None:
+    """Whoever proposed: as text, as JSON, and with `--draw` as files; without it nothing is new."""
+    history = team_study(tmp_path / "study", team=("expert",))
+    answer = ran(tmp_path, "tree", "study")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines() == list(lines(grown(history), metric="val_accuracy"))
+    assert not (tmp_path / "study" / "tree").exists()
+    answer = ran(tmp_path, "tree", "--study", "study", "--draw", "--json")
+    assert json.loads(answer.stdout) == document(history)
+    assert (tmp_path / "study" / "tree" / "tree.svg").read_text() == svg(history, grown(history))
 
 
 @pytest.fixture(scope="module")

@@ -159,16 +159,21 @@ def ancestry(parents: Sequence[int | None], number: int) -> list[int]:
     return way[::-1]
 
 
-State = Literal["done", "failed", "pruned", "going"]
+State = Literal["done", "infeasible", "failed", "pruned", "going"]
 
 
 def state_of(trial: Trial) -> State:
-    """Say how a trial stands in the tree: with a value, without, stopped, or going on."""
+    """Say how a trial stands in the tree.
+
+    `infeasible`: it ended well, and has no value that counts all the same.
+    """
     if trial.value is not None:
         return "done"
     match trial.state:
         case "failed" | "pruned" as state:
             return state
+        case "done":
+            return "infeasible"
     return "going"
 
 

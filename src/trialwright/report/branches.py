@@ -249,7 +249,7 @@ def _edge(branch: Branch, places: dict[int, _Place], look: _Look, *, bold: bool)
 
 def _node(branch: Branch, place: _Place, look: _Look, tree: Grown) -> str:
     ink = drawing.INK
-    if branch.state == "failed":
+    if branch.state in ("failed", "infeasible"):
         shape, ink = _square(place, look.radius), drawing.VERMILION
     elif branch.reward is None or branch.state == "pruned":
         shape = _circle(place, look.radius, _OPEN)

@@ -44,7 +44,7 @@ class Branch:
         """What was changed, in words."""
         if self.parent is None:
             return "the first" if self.number == 0 else "from nothing before it"
-        return words.listed(self.changed, most=3) or "nothing changed"
+        return words.listed(self.changed, most=2) or "nothing changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
