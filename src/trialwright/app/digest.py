@@ -14,7 +14,7 @@ from typing import Literal
 from trialwright.analysis.compare import hypothesis_status
 from trialwright.analysis.hypotheses import Standing, standings
 from trialwright.analysis.importance import Influence
-from trialwright.app.documents import Document, Json, plain
+from trialwright.app.documents import Document, Json, goals_document, plain
 from trialwright.desk import Assignment
 from trialwright.history import History, Note, State, Trial
 from trialwright.records import Observation, Proposal
@@ -64,6 +64,7 @@ def task_digest(task: Task, history: History) -> Document:
     return {
         "name": task.name,
         "goal": f"{task.objective.direction} {task.objective.metric}",
+        **goals_document(history),
         "reduce": f"{task.objective.reduce} over the steps of a run",
         "description": _short(task.description),
         "parameters": [

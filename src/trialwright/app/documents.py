@@ -12,12 +12,21 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from trialwright.analysis.pareto import front
+from trialwright.analysis.validation import validation
 from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial
 from trialwright.report import team
 
+MOST = 50
+"""Trials of a front, and infeasible ones, that are told."""
+
 Document = dict[str, "Json"]
 Json = None | bool | int | float | str | list["Json"] | Document
+
+
+MOST_PROMOTIONS = 50
+"""The latest, that are told."""
 
 
 def dumps(document: Document, *, indent: int | None = 2) -> str:
@@ -53,6 +62,7 @@ def study_document(history: History, folder: Path, *, running: bool) -> Document
     return {
         "name": task.name,
         "goal": f"{task.objective.direction} {task.objective.metric}",
+        **goals_document(history),
         "folder": str(folder),
         "running": running,
         "closed": plain(history.closed),
@@ -61,10 +71,31 @@ def study_document(history: History, folder: Path, *, running: bool) -> Document
         "seconds": round(history.seconds, 3),
         "budget": plain(task.budget),
         "best": trial_document(best, folder) if best else None,
+        "validation": plain(validation(history)),
+        "promotions": [plain(promotion) for promotion in history.promotions[-MOST_PROMOTIONS:]],
         "team": [plain(one) for one in team.members(history)],
         "pending": [trial.number for trial in history.pending()],
         "notices": [plain(notice) for notice in history.notices],
     }
+
+
+def goals_document(history: History) -> Document:
+    """Return further objectives with the front, and requirements: of a study that has any."""
+    task, found = history.task, front(history)
+    document: Document = {}
+    if task.also:
+        document["also"] = [f"{one.direction} {one.metric}" for one in task.also]
+    if found is not None:
+        metrics = [one.metric for one in found.objectives]
+        document["front"] = [
+            {"trial": point.trial, **dict(zip(metrics, map(plain, point.values), strict=True))}
+            for point in found.front[:MOST]
+        ]
+    if task.require:
+        document["require"] = list(task.require)
+        infeasible = [trial.number for trial in history.trials if trial.breach]
+        document["infeasible"] = [*infeasible[-MOST:]]
+    return document
 
 
 def trial_document(trial: Trial, folder: Path, *, curves: bool = False) -> Document:

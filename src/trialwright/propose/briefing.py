@@ -79,9 +79,24 @@ def about(task: Task) -> str:
         "mean_last": f"the mean of a run's last {objective.window} values counts",
     }[objective.reduce]
     goal = f"Goal: {objective.direction} {fence.name(objective.metric)}; {counts}. {_seeds(task)}"
+    goal += _besides(task)
     if not task.description:
         return goal
     return f"{goal}\nTask, in the user's words:\n{task.description[:LONGEST_DESCRIPTION]}"
+
+
+def _besides(task: Task) -> str:
+    """Say what is asked for beside the goal, a line each; '' if nothing is."""
+    also = [f"{one.direction} {fence.name(one.metric)}" for one in task.also]
+    must = [fence.name(text) for text in task.require]
+    return "".join(
+        [
+            f"\nAlso of worth, for the front of trials that none beats in all: {', '.join(also)}."
+            if also
+            else "",
+            f"\nA trial that misses this is never the best: {'; '.join(must)}." if must else "",
+        ]
+    )
 
 
 def _seeds(task: Task) -> str:

@@ -95,11 +95,12 @@ def _progress(history: History) -> Figure | None:
 
 def _add_failures(figure: go.Figure, history: History, *, at: float) -> None:
     """Trials without a value, on the worse edge."""
-    for state, symbol, colour, name in (
+    for group, symbol, colour, name in (
         ("failed", "x", drawing.VERMILION, "failed"),
         ("pruned", "triangle-down", drawing.GREY, "stopped early"),
+        ("infeasible", "square-open", drawing.VERMILION, "infeasible"),
     ):
-        chosen = [trial for trial in counting.finished(history) if trial.state == state][
+        chosen = [trial for trial in counting.finished(history) if standing(trial) == group][
             -POINTS // 4 :
         ]
         if chosen:

@@ -30,6 +30,11 @@ def sentences(history: History) -> tuple[str, ...]:
     return tuple(said)
 
 
+def is_told(history: History) -> bool:
+    """Say whether the study is over, and the metric held out is known."""
+    return told(history) is not None
+
+
 def _gap(gap: Gap, metric: str, goal: str) -> str:
     side = "no different from" if gap.gap == 0 else f"{abs(gap.gap):.3g} {_side(gap.gap)}"
     return (

@@ -104,7 +104,7 @@ def standing(trial: Trial, *, going: bool = True) -> str:
         return "queued"
     if trial.state in ("queued", "running", "pruned") or trial.verdict is None:
         return trial.state
-    return trial.verdict.status
+    return "infeasible" if trial.breach else trial.verdict.status
 
 
 def predicted(trial: Trial) -> str:

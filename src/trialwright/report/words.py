@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from trialwright.analysis.compare import shift
 from trialwright.expression import Scalar
 from trialwright.records import Analysis
+from trialwright.task import Task
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 _MORE = "…"
@@ -147,6 +148,11 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1024
     return f"{amount:.1f} TiB"
+
+
+def goals(task: Task) -> str:
+    """Say what is asked for, the objective that decides first."""
+    return ", ".join(f"{one.direction} {line(one.metric)}" for one in task.goals)
 
 
 def count(amount: int, noun: str, plural: str | None = None) -> str:
