@@ -347,6 +347,11 @@ class Task:
     """A text file in `folder`, for every proposer that can read."""
 
     @property
+    def goals(self) -> tuple[Objective, ...]:
+        """All objectives, the one that decides first."""
+        return (self.objective, *self.also)
+
+    @property
     def member_names(self) -> tuple[str, ...]:
         """The names of the team's members, as they stand in `Proposal.by`."""
         return tuple(one.name if isinstance(one, Agent) else one for one in self.team)

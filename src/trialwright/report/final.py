@@ -183,7 +183,9 @@ def _empty(history: History) -> str:
         return "No trial has been started yet."
     ended = len(history.finished())
     if ended:
-        return f"None of {words.count(ended, 'finished trial')} gave a result."
+        broken = sum(bool(trial.breach) for trial in history.trials)
+        least = f"; {broken} did not meet what is required" if broken else ""
+        return f"None of {words.count(ended, 'finished trial')} gave a result{least}."
     how = "going on" if history.closed is None else "interrupted"
     return f"{words.count(len(history.trials), 'trial')} {how}; no result yet."
 

@@ -100,13 +100,16 @@ def facts(history: History) -> list[tuple[str, str]]:
     counts = [f"{done} with a result"]
     counts += [f"{failed} failed"] if failed else []
     counts += [f"{pruned} stopped early"] if pruned else []
+    infeasible = sum(bool(trial.breach) for trial in history.trials)
+    counts += [f"{infeasible} infeasible"] if infeasible else []
     pending = len(history.pending())
     counts += [f"{pending} going on, waiting or interrupted"] if pending else []
     started = dt.datetime.fromtimestamp(history.started_at, tz=dt.UTC)
     ended = words.line(history.closed.sentence, most=300) if history.closed else "going on"
     versions = len(history.codes)
     return [
-        ("Goal", f"{task.objective.direction} {task.objective.metric}"),
+        ("Goal", words.goals(task)),
+        *([("Required", words.line("; ".join(task.require)))] if task.require else []),
         ("Trials", f"{len(history.trials)} ({', '.join(counts)})"),
         ("Runs", str(history.launches)),
         ("Time", words.seconds(history.seconds)),

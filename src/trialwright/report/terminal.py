@@ -17,7 +17,7 @@ from rich.text import Text
 
 from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial
-from trialwright.report import counting, words
+from trialwright.report import counting, dependence, front, heldout, words
 from trialwright.report.final import FinalAnalysis, final_analysis
 from trialwright.report.rows import Row, RunRow, row, standing
 from trialwright.report.team import standing_table
@@ -34,6 +34,7 @@ _COLOURS = {
     "unconfirmed": "cyan",
     "consistent": "cyan",
     "failed": "red",
+    "infeasible": "red",
     "contradicted": "red",
     "running": "yellow",
     "interrupted": "yellow",
@@ -45,7 +46,8 @@ def overview(history: History, *, going: bool = True) -> RenderableType:
 
     `going` tells whether a process is running the study: else what had begun is interrupted.
     """
-    facts = [("goal", Text(f"{history.task.objective.direction} {history.task.objective.metric}"))]
+    facts = [("goal", Text(words.goals(history.task)))]
+    facts += [("required", _text("; ".join(history.task.require)))] if history.task.require else []
     facts += [("used", Text(used(history)))]
     facts += _pending(history, going=going)
     if history.closed:
@@ -56,6 +58,7 @@ def overview(history: History, *, going: bool = True) -> RenderableType:
     if best is not None:
         parts += [Text(), _lead(best, history)]
         parts += _quoted(best.proposal.rationale)
+    parts += _front(history)
     if history.trials:
         parts += [Text(), _latest(history.trials[-LATEST:], history, going=going)]
         parts += standing_table(history)
@@ -118,6 +121,13 @@ def summary(history: History) -> RenderableType:
     if analysis.failures:
         lines = [f"{group.sentence} {group.remedy}" for group in analysis.failures]
         parts += [Text(), Text("What failed", style="bold"), *_bullets(lines)]
+    parts += _front(history)
+    if seeds := dependence.section(history):
+        parts += [Text(), Text("What depends on the seed", style="bold")]
+        parts += _bullets(seeds.sentences)
+    if heldout.is_told(history):
+        parts += [Text(), Text("The metric held out", style="bold")]
+        parts += _bullets(heldout.sentences(history))
     if history.analysis is not None:
         written = history.analysis
         parts += [Text(), Text(f"In the words of {words.line(written.by)}", style="bold")]
@@ -129,6 +139,19 @@ def summary(history: History) -> RenderableType:
             if piece.command:
                 parts.append(Padding(Text(piece.command, style="bold cyan"), (0, 0, 0, 4)))
     return Group(*parts)
+
+
+def _front(history: History) -> list[RenderableType]:
+    """The trials that no other one beats in all objectives, where there are several."""
+    found = front.section(history)
+    if found is None:
+        return []
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in found.headings:
+        table.add_column(words.line(heading, most=24), header_style="bold", overflow="fold")
+    for cells in found.rows:
+        table.add_row(*map(_text, cells))
+    return [Text(), Text("Several objectives", style="bold"), _text(found.sentence), table]
 
 
 def used(history: History) -> str:
