@@ -25,11 +25,9 @@ BY = "user"
 """Who proposes what a person wished to be tried."""
 
 _VALUE = r"\"[^\"]*\"|'[^']*'|[^,;\s]+"
-_SETTING = re.compile(rf"({NAME.pattern})\s*=\s*({_VALUE})")
-_TRY = re.compile(
-    rf"try:?\s+{_SETTING.pattern}(?:(?:\s*[,;]\s*|\s+and\s+|\s+){_SETTING.pattern})*\s*\.?",
-    re.IGNORECASE,
-)
+_PAIR = rf"{NAME.pattern}\s*=\s*(?:{_VALUE})"
+_SETTING = re.compile(rf"(?P<name>{NAME.pattern})\s*=\s*(?P<value>{_VALUE})")
+_TRY = re.compile(rf"try:?\s+{_PAIR}(?:(?:\s*[,;]\s*|\s+and\s+|\s+){_PAIR})*", re.IGNORECASE)
 
 
 def heard(task: Task, folder: Path, history: History) -> Iterator[Instructions | Request]:
@@ -50,8 +48,8 @@ def wished(text: str, history: History) -> Proposal | None:
     if _TRY.fullmatch(text.strip()) is None:
         return None
     space, best = history.space, history.best()
-    settings = _SETTING.findall(text.strip()[len("try") :])
-    change = {name: _value(name, given, space) for name, given in settings}
+    settings = _SETTING.finditer(text)
+    change = {one["name"]: _value(one["name"], one["value"], space) for one in settings}
     values = {**(best.configuration if best else {}), **change}
     return Proposal(
         configuration={**_fitted(values, change, space), **change},

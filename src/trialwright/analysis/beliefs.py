@@ -8,7 +8,7 @@ to the trends of single steps, which were seen and not foretold.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from trialwright.analysis import claims, hypotheses
@@ -57,14 +57,16 @@ class Belief:
     """The latest trial that has to do with it."""
     evidence: str = ""
     """What was compared, and what came of it; '': the counts of trials tell it all."""
+    single: bool = False
+    """Whether it is what somebody expected of one trial, and says little of any other."""
     strength: float = 0.0
     """Of the evidence, for or against: among claims of a level, more says more."""
 
     @property
-    def weight(self) -> tuple[int, float, int, int]:
+    def weight(self) -> tuple[int, bool, float, int, int]:
         """Sorts beliefs, those that say most first."""
         counted = len(self.bearing) + len(self.against)
-        return RANKS.index(self.level), -self.strength, -counted, -self.latest
+        return RANKS.index(self.level), self.single, -self.strength, -counted, -self.latest
 
 
 def beliefs(history: History) -> list[Belief]:
@@ -119,13 +121,14 @@ def _expected(history: History) -> Iterator[Belief]:
         if hypothesis is None or trial.proposal.by in _CODE:
             continue
         level = _LEVELS[hypothesis_status(history, trial)]
-        yield _belief(
+        found = _belief(
             hypothesis.claim,
             "tentative" if level == "supported" else level,
             by=trial.proposal.by,
             trial=_counting(trial),
             parameters=(hypothesis.parameter,) if hypothesis.parameter else (),
         )
+        yield replace(found, single=True)
 
 
 def _counting(trial: Trial) -> int | None:
@@ -158,14 +161,14 @@ def _merged(known: Belief, other: Belief) -> Belief:
         level = "undecided"
     else:
         level = min(levels, key=RANKS.index)
-    return Belief(
-        text=known.text,
+    return replace(
+        known,
         level=level,
-        by=known.by,
         parameters=known.parameters or other.parameters,
         bearing=bearing,
         against=against,
         latest=max(known.latest, other.latest),
         evidence=known.evidence or other.evidence,
+        single=known.single and other.single,
         strength=max(known.strength, other.strength),
     )

@@ -36,7 +36,8 @@ def brief(history: History, *, lines: int, characters: int) -> list[str]:
     Principles and contradicted claims first, then trends; none is cut in two.
     """
     held, seen = remembered(history)
-    told = [one for one in held if one.level in ("established", "supported", "contradicted")]
+    sure = ("established", "supported", "contradicted")
+    told = [one for one in held if one.level in sure and not one.single]
     found = [line(one) for one in told] + [trend(one) for one in seen]
     kept: list[str] = []
     for text in found[:lines]:

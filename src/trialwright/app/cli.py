@@ -278,6 +278,30 @@ def report(place: StudyPlace = None, *, study: StudyOption = None, json: Json = 
 
 
 @app.command()
+def notebook(place: StudyPlace = None, *, study: StudyOption = None, json: Json = False) -> None:
+    """Write the notebook again: what was learnt, why, and what to try next."""
+    from trialwright.app import keeping
+    from trialwright.app.place import one_of
+
+    keeping.notebook(one_of(place, study), json=json)
+
+
+@app.command()
+def steer(
+    text: Annotated[str, typer.Argument(help="What you wish.", metavar="TEXT")],
+    place: StudyPlace = None,
+    *,
+    study: StudyOption = None,
+    json: Json = False,
+) -> None:
+    """Tell whoever proposes what you wish; `try NAME=VALUE, ...` is offered as a trial."""
+    from trialwright.app import keeping
+    from trialwright.app.place import one_of
+
+    keeping.steer(one_of(place, study), text, json=json)
+
+
+@app.command()
 def demo(
     folder: Annotated[
         Path, typer.Argument(help="A new folder for the example.", metavar="[FOLDER]")

@@ -14,7 +14,7 @@ from trialwright.report.failures import failures
 LINES = 200
 """Of the file, at any length of the study."""
 
-MOST = {"contradicted": 40, "open": 30, "steps": 30, "fails": 10, "wishes": 10}
+MOST = {"contradicted": 40, "open": 30, "single": 8, "steps": 30, "fails": 10, "wishes": 10}
 """Lines of each section but for the principles, which get what is left."""
 
 LEGEND = (
@@ -31,6 +31,7 @@ def memory_page(history: History) -> str:
     others = {
         "Contradicted": _beliefs(held, ("contradicted",), "contradicted"),
         "Open questions": _beliefs(held, ("tentative", "undecided", "open"), "open"),
+        "Expected of single trials": _single(held),
         "Seen in steps of one parameter, not foretold": memory.fitted(
             [memory.trend(trend) for trend in seen], room=MOST["steps"], what="trend"
         ),
@@ -81,8 +82,15 @@ def _noise(history: History) -> str:
 
 
 def _beliefs(held: Sequence[Belief], levels: tuple[Level, ...], section: str) -> list[str]:
-    lines = [memory.line(belief) for belief in held if belief.level in levels]
-    return memory.fitted(lines, room=MOST[section], what="claim")
+    told = [one for one in held if one.level in levels and not one.single]
+    return memory.fitted([memory.line(one) for one in told], room=MOST[section], what="claim")
+
+
+def _single(held: Sequence[Belief]) -> list[str]:
+    """The latest that proposers expected of single trials, and what came of it."""
+    told = sorted((one for one in held if one.single), key=lambda one: -one.latest)
+    lines = [memory.line(one) for one in told]
+    return memory.fitted(lines, room=MOST["single"], what="expectation")
 
 
 def _section(title: str, lines: Sequence[str], empty: str = "") -> list[str]:

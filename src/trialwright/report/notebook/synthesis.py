@@ -111,7 +111,8 @@ def _asked(analysis: FinalAnalysis, held: Sequence[Belief]) -> Iterator[str]:
     still = [one.parameter for one in analysis.influences if not one.varied]
     if still:
         yield f"What would {text(words.listed(still, most=9))} do? Never varied so far."
-    open_ = [one for one in held if one.level in ("tentative", "undecided", "open")]
+    unsettled = ("tentative", "undecided", "open")
+    open_ = [one for one in held if one.level in unsettled and not one.single]
     for belief in open_[:CLAIMS]:
         yield f"Is it so? {_claim(belief)}"
 
@@ -145,7 +146,7 @@ def _episode(history: History, block: Block) -> Iterator[str]:
 def _findings(analysis: FinalAnalysis, held: Sequence[Belief], seen: Sequence[Trend]) -> list[str]:
     told = [one for one in analysis.influences if one.varied]
     sure = [belief for belief in held if belief.level in ("established", "supported")]
-    refuted = [belief for belief in held if belief.level == "contradicted"]
+    refuted = [one for one in held if one.level == "contradicted" and not one.single]
     sections = {
         "What matters": [f"{text(one.parameter)}: {text(one.sentence)}" for one in told],
         "What is held to be true": [_claim(belief) for belief in sure[:CLAIMS]],
