@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialwright.analysis.curves import diagnose, is_test, shape_of
+from trialwright.analysis.curves import diagnose, dips, is_test, overfits, shape_of, told
 from trialwright.records import Cause, Curve, Diagnosis, Observation, Outcome, RunKey
 from trialwright.task import Objective
 
@@ -88,6 +88,23 @@ def test_a_wide_gap_is_overfitting_even_without_a_turn() -> None:
     assert found.numbers["turned"] == 0
     assert "train_acc is ahead of val_acc by 0.38" in found.sentence
     assert "overfits" not in found.sentence
+
+
+def test_training_far_ahead_is_not_told_as_underfitting() -> None:
+    """A held-out series that hardly moves beside it tells of no weak model: the words leave it."""
+    found = read(val_acc=0.56 + noise(0.005) - 0.0003 * STEPS, train_acc=0.55 + 0.4 * RISE)
+    assert {"overfitting", "underfitting"} <= {*found.findings}
+    assert "underfitting" not in told(found.findings)
+    assert "underfits" not in found.sentence
+
+
+def test_only_what_turned_overfits() -> None:
+    """Training that is merely ahead is a number; worse after its best is overfitting."""
+    peak = 0.7 - 0.0006 * (STEPS - 12) ** 2 / 10
+    assert overfits(read(val_acc=peak, train_acc=0.5 + 0.49 * RISE))
+    ahead = read(val_acc=0.3 + 0.2 * RISE + 0.001 * STEPS, train_acc=0.3 + 0.7 * RISE)
+    assert "overfitting" in ahead.findings
+    assert not overfits(ahead)
 
 
 def test_a_small_gap_is_no_overfitting() -> None:
@@ -258,3 +275,33 @@ def test_test_metrics_are_known_by_their_names() -> None:
     """Names of test metrics are told from those that only look like them."""
     assert all(is_test(name) for name in ("test_accuracy", "loss/test", "test", "eval.test.f1"))
     assert not any(is_test(name) for name in ("latest_loss", "val_accuracy", "contest", "loss"))
+
+
+def test_a_fall_from_the_best_is_told_beside_flat() -> None:
+    """A curve that lost more than its noise since its best is not just called flat."""
+    found = read(val_acc=0.2 + 0.6 * (1 - np.exp(-STEPS / 3)) + np.where(STEPS == 13, 0.02, 0))
+    assert "plateaued" in found.findings
+    assert "0.012 lost from its best" in found.sentence
+    flat = read(val_acc=0.2 + 0.6 * (1 - np.exp(-STEPS / 3)))
+    assert "lost" not in flat.sentence
+
+
+def test_a_best_point_that_stands_alone_is_a_spike() -> None:
+    """Only a point above both neighbours by more than the scatter is one; no turn."""
+    base = 0.7 + noise(0.005)
+    points = [*base[:20], 0.8, *base[21:]]
+    shape = shape_of(list(zip(STEPS.tolist(), points, strict=True)), sign=1)
+    assert shape is not None
+    assert shape.spike == (points[19], points[21])
+    for smooth in (0.8 - 0.001 * abs(STEPS - 13), 0.3 + 0.01 * STEPS, 0.8 - (STEPS - 13) ** 2):
+        turned = shape_of(list(zip(STEPS.tolist(), smooth.tolist(), strict=True)), sign=1)
+        assert turned is not None
+        assert turned.spike is None
+
+
+def test_the_deepest_points_between_shown_ones_are_found() -> None:
+    """The deepest comes first; what is no deeper than the scatter is left out."""
+    gain = [0.1, 0.8, 0.75, 0.8, 0.4, 0.8, 0.9]
+    assert dips(gain, [0, 1, 3, 5, 6], least=0.01) == [4, 2]
+    assert dips(gain, [0, 1, 3, 5, 6], least=0.1) == [4]
+    assert dips(sorted(gain), [0, 6], least=0.0) == []

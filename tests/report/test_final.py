@@ -15,6 +15,7 @@ from trialwright.analysis.importance import Influence
 from trialwright.history import History, read
 from trialwright.records import (
     CodeVersion,
+    Curve,
     Hypothesis,
     Interval,
     Notice,
@@ -356,6 +357,25 @@ def test_still_improving_advises_longer_training(tmp_path: Path) -> None:
     run_network(recorder, recorder.launch(recorder.admit(Proposal(configuration=DEFAULTS, by="x"))))
     analysis = final_analysis(recorder.close())
     assert any("train longer" in piece.sentence for piece in analysis.advice)
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_to_stop_earlier_is_advised_only_where_it_got_worse(tmp_path: Path, turned: bool) -> None:
+    """Training that is ahead of a best last step calls for regularisation, and no less training."""
+    recorder = Recorder(tmp_path, network_task())
+    steps = tuple(float(step) for step in range(1, 25))
+    held = [0.5 + 0.01 * min(s, 10) - (0.01 * max(s - 10, 0) if turned else 0) for s in steps]
+    if not turned:
+        held = [value + 0.0005 * step for value, step in zip(held, steps, strict=True)]
+    train = tuple(0.5 + 0.02 * step for step in steps)
+    curve = Curve(steps=steps, series={"val_accuracy": tuple(held), "train_accuracy": train})
+    key = recorder.launch(recorder.admit(Proposal(configuration=DEFAULTS, by="x")))
+    recorder.observe(Observation(run=key, outcome="done", value=held[-1], curve=curve))
+    history = recorder.close()
+    [said] = [one.sentence for one in advice(history, (), ()) if "regularise" in one.sentence]
+    assert ("stop earlier" in said and "rather than" not in said) is turned
+    curves = next(figure for figure in figures(history, ()) if "with a curve" in figure.reading)
+    assert ("1 overfitted" in curves.reading) is turned
 
 
 @pytest.mark.parametrize("trials", [3, 12, 40])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -118,6 +119,16 @@ class Shape:
         """Between the worst and the best point."""
         return float(np.ptp(self.gain))
 
+    @property
+    def spike(self) -> tuple[float, float] | None:
+        """The gains beside the best point where it stands out from both, by more than scatter."""
+        if not 0 < self.best < len(self.gain) - 1:
+            return None
+        before, after = float(self.gain[self.best - 1]), float(self.gain[self.best + 1])
+        usual = 1.2 * float(np.median(np.abs(np.diff(self.gain))))
+        lead = float(self.gain[self.best]) - max(before, after)
+        return (before, after) if lead > max(self.noise, usual) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -171,6 +182,29 @@ def diagnose(observation: Observation, objective: Objective) -> Diagnosis:
     )
 
 
+def overfits(reading: Diagnosis) -> bool:
+    """Say whether a run got worse while training went on: training that is ahead is not enough.
+
+    >>> from trialwright.records import RunKey
+    >>> ahead = {"gap": 0.1, "turned": 0.0}
+    >>> overfits(Diagnosis(run=RunKey(0, 0, 0), findings=("overfitting",), numbers=ahead))
+    False
+    """
+    return "overfitting" in reading.findings and reading.numbers.get("turned", 1.0) > 0
+
+
+def told(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings that a reader is told: nothing underfits where training is far ahead.
+
+    The expert's moves look at all of them.
+
+    >>> told(("overfitting", "underfitting", "noisy"))
+    ('overfitting', 'noisy')
+    """
+    ahead = "overfitting" in findings
+    return tuple(one for one in findings if not (ahead and one == "underfitting"))
+
+
 def shape_of(points: list[tuple[float, float]], *, sign: int) -> Shape | None:
     """Describe a series of (step, value); None if it has too few finite points."""
     finite = [(s, v) for s, v in points if math.isfinite(s) and math.isfinite(v) and abs(v) < 1e150]
@@ -191,6 +225,22 @@ def shape_of(points: list[tuple[float, float]], *, sign: int) -> Shape | None:
         late=late,
         late_error=noise * math.sqrt(12.0 / tail),
     )
+
+
+def dips(gain: Sequence[float], shown: Iterable[int], *, least: float) -> list[int]:
+    """Return the lowest points between neighbours of `shown` that lie deeper than `least`.
+
+    The deepest comes first; `gain` is finite, and `shown` are indices.
+
+    >>> dips([0.1, 0.8, 0.4, 0.8, 0.7, 0.8], [0, 1, 3, 5], least=0.05)
+    [2, 4]
+    """
+    found = []
+    for start, end in pairwise(sorted(shown)):
+        if end - start > 1:
+            low = min(range(start + 1, end), key=lambda at: gain[at])
+            found.append((min(gain[start], gain[end]) - gain[low], low))
+    return [low for depth, low in sorted(found, reverse=True) if depth > least]
 
 
 def _ending(observation: Observation) -> list[Finding]:
@@ -450,7 +500,7 @@ def _sentence(
         "unstable": f"unstable: it swings by {shape.swing:.2g} between its last steps, so"
         " differences below that say little",
     }
-    said = [words[finding] for finding in found if finding in words]
+    said = [words[finding] for finding in told(found) if finding in words]
     return f"{base}: {'; '.join(said)}." if said else f"{base}: a healthy run."
 
 
@@ -469,7 +519,10 @@ def _overfitting_words(pair: Pair | None, at: float) -> str:
 def _flat_words(shape: Shape) -> str:
     """Since when little changed, and how much it was: trials may differ by less than that."""
     said = f"flat since about step {shape.steps[shape.flat_since]:g}"
-    return f"{said}, but for {shape.since:.2g} gained since" if shape.since > 0 else said
+    lost = float(shape.gain[shape.best] - shape.gain[-1])
+    but = [f"{shape.since:.2g} gained since"] if shape.since > 0 else []
+    but += [f"{lost:.2g} lost from its best"] if lost > max(shape.noise, 0.01 * shape.span) else []
+    return f"{said}, but for {' and '.join(but)}" if but else said
 
 
 def _unique(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from trialwright.analysis.claims import Standing, contradicting, standings, statement
 from trialwright.analysis.compare import hypothesis_status
-from trialwright.analysis.hypotheses import Standing, standings
+from trialwright.analysis.curves import told
 from trialwright.analysis.importance import Influence
 from trialwright.app.documents import Document, Json, goals_document, plain
 from trialwright.desk import Assignment
@@ -99,7 +100,7 @@ def history_digest(history: History, choice: Filter) -> Document:
         "best": best.number if best else None,
         "trials": [trial_digest(trial, history) for trial in chosen],
         "notes": [note_digest(note) for note in history.notes[-MOST:]],
-        "hypotheses": [standing_digest(one) for one in standings(history)[-MOST:]],
+        "claims": [standing_digest(one, history) for one in standings(history)[-MOST:]],
         "refused": [
             {"by": refusal.proposal.by, "faults": [_short(fault) for fault in refusal.faults]}
             for refusal in history.refusals[-5:]
@@ -130,7 +131,7 @@ def trial_digest(trial: Trial, history: History, *, full: bool = False) -> Docum
                 "run": str(one.key),
                 "seed": one.launch.seed,
                 "handed_out_to": one.launch.by or None,
-                "findings": list(one.diagnosis.findings) if one.diagnosis else [],
+                "findings": list(told(one.diagnosis.findings)) if one.diagnosis else [],
                 **(_observation(one.observation) if one.observation else {"outcome": None}),
             }
             for one in trial.runs
@@ -198,18 +199,19 @@ def note_digest(note: Note) -> Document:
     return {"text": _short(note.text), "by": note.by, "trial": note.trial}
 
 
-def standing_digest(standing: Standing) -> Document:
-    """Return a hypothesis that was written down, and what became of it."""
-    expected = standing.expected
+def standing_digest(standing: Standing, history: History) -> Document:
+    """Return a claim, where it stands, and what could contradict it."""
+    claim = standing.claim
     return {
-        "claim": _short(expected.claim),
-        "by": standing.by,
-        "parameter": expected.parameter,
-        "value": plain(expected.value),
-        "expects": expected.expects,
-        "against": expected.against,
+        "claim": standing.number,
+        "by": claim.by,
+        "text": _short(claim.text),
+        "tested": statement(claim, history.task.objective.metric),
         "status": standing.status,
-        "trial": standing.trial,
+        "shown": standing.sentence,
+        "comparisons": standing.comparisons,
+        "estimate": plain(standing.estimate),
+        "contradicted_by": contradicting(claim),
     }
 
 

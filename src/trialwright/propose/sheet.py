@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 
 from trialwright.analysis.compare import hypothesis_status
-from trialwright.analysis.curves import falls, is_test, side
+from trialwright.analysis.curves import dips, falls, is_test, overfits, shape_of, side, told
 from trialwright.expression import Scalar
 from trialwright.history import History, Run, Trial
 from trialwright.propose import fence
@@ -48,10 +48,7 @@ class Digits:
     @staticmethod
     def of(values: Sequence[float]) -> Digits:
         """Return what suits these results: three digits of the spread of the closest half."""
-        finite = sorted(value for value in values if math.isfinite(value))
-        half = len(finite) // 2
-        gaps = [high - low for low, high in zip(finite, finite[half:], strict=False)]
-        spread = min((gap for gap in gaps if gap > 0), default=0.0)
+        spread = _spread(values)
         return Digits(2 - math.floor(math.log10(spread)) if spread > 0 else None)
 
     def __call__(self, value: float) -> str:
@@ -62,6 +59,14 @@ class Digits:
         return f"{value:.{min(max(before + self.decimals, 4), 8)}g}"
 
 
+def _spread(values: Sequence[float]) -> float:
+    """How far apart the closest half of the results lie; 0 where that is not known."""
+    finite = sorted(value for value in values if math.isfinite(value))
+    half = len(finite) // 2
+    gaps = [high - low for low, high in zip(finite, finite[half:], strict=False)]
+    return min((gap for gap in gaps if gap > 0), default=0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Style:
     """What is the same for all lines of a history."""
@@ -69,6 +74,8 @@ class _Style:
     digits: Digits
     alone: bool
     """Whether one proposer made all trials: then no line names it."""
+    spread: float
+    """How far apart the closest half of the results lie; 0 where that is not known."""
 
 
 def _style(history: History) -> _Style:
@@ -77,7 +84,7 @@ def _style(history: History) -> _Style:
         return cast("_Style", known[1])
     results = [trial.value for trial in history.done() if trial.value is not None]
     makers = {trial.proposal.by for trial in history.trials}
-    style = _Style(Digits.of(results), len(makers) <= 1)
+    style = _Style(Digits.of(results), len(makers) <= 1, _spread(results))
     history.memo["sheet"] = (history.sequence, style)
     return style
 
@@ -103,7 +110,7 @@ def line(history: History, trial: Trial, *, curves: bool = True) -> str:
         if seen.cause is not None:
             facts.append(f"{seen.cause}: {fence.name(seen.detail)}")
     if run is not None and run.diagnosis is not None:
-        facts += _findings(run.diagnosis)
+        facts += _findings(run.diagnosis, _style(history).spread)
     told = _told(history, seen.curve, whole=curves) if seen is not None else []
     return "; ".join([" ".join([*parts, ", ".join(facts)]).rstrip(), *told])
 
@@ -171,18 +178,30 @@ def first(trial: Trial) -> Run | None:
 
 
 def thinned(history: History, name: str, curve: Curve, most: int) -> str:
-    """Return a series as `step:value` at about `most` points, the best among them and named."""
+    """Return a series as `step:value` at about `most` points, the best among them and named.
+
+    Where it swings between these, the deepest point is there as well.
+    """
     series = [point for point in curve.points(name) if math.isfinite(point[0])]
     best = _best(history, name, series)
     evenly = np.linspace(len(series) - 1, 0, min(most, len(series))).astype(int)
     chosen = set(evenly.tolist())
     if best is not None:
         chosen.add(best)
+        chosen.update(_deepest(series, chosen, sign=_sign(history, name), most=most // POINTS))
     points = " ".join(f"{_short(series[i][0])}:{_short(series[i][1])}" for i in sorted(chosen))
     if best is None:
         return points
     last = best == len(series) - 1
-    return f"{points}, {'best last' if last else _peak(history, name, series[best])}"
+    return f"{points}, {'best last' if last else _peak(history, name, series, best)}"
+
+
+def _deepest(series: Points, shown: set[int], *, sign: int, most: int) -> list[int]:
+    """The deepest points between those that are shown, deeper than the series scatters."""
+    shape = shape_of(list(series), sign=sign)
+    if shape is None or not all(math.isfinite(value) for _, value in series):
+        return []
+    return dips([sign * value for _, value in series], shown, least=shape.noise)[:most]
 
 
 def number(value: Scalar) -> str:
@@ -207,21 +226,27 @@ def _by(history: History, trial: Trial) -> str:
     return "" if _style(history).alone else f"by {fence.name(trial.proposal.by)} "
 
 
-def _findings(reading: Diagnosis) -> list[str]:
-    """Findings, those that say little by themselves with their numbers."""
-    told = []
-    for finding in reading.findings:
+def _findings(reading: Diagnosis, spread: float) -> list[str]:
+    """Findings, those that say little by themselves with their numbers.
+
+    A curve is not called flat that moved since by what trials differ by, half of `spread`.
+    """
+    said = []
+    for finding in told(reading.findings):
         numbers = reading.numbers
         if finding == "plateaued" and "flat_since" in numbers:
+            moved = max(numbers.get("since", 0.0), numbers.get("drop", 0.0))
+            if 0 < spread / 2 < moved:
+                continue
             gained = f" (+{numbers['since']:.2g})" if numbers.get("since") else ""
-            told.append(f"flat from {numbers['flat_since']:g}{gained}")
-        elif finding == "overfitting" and not numbers.get("turned", 1.0):
-            told.append(f"training ahead by {numbers.get('gap', 0):.2g}")
+            said.append(f"flat from {numbers['flat_since']:g}{gained}")
+        elif finding == "overfitting" and not overfits(reading):
+            said.append(f"training ahead by {numbers.get('gap', 0):.2g}")
         elif finding == "unstable":
-            told.append(f"unstable: end swings by {numbers.get('swing', 0):.2g}")
+            said.append(f"unstable: end swings by {numbers.get('swing', 0):.2g}")
         else:
-            told.append(finding)
-    return told
+            said.append(finding)
+    return said
 
 
 def _told(history: History, curve: Curve, *, whole: bool) -> list[str]:
@@ -234,16 +259,18 @@ def _told(history: History, curve: Curve, *, whole: bool) -> list[str]:
     if not whole:
         points = curve.points(goal)
         best = _best(history, goal, points) if goal in found else None
-        return [_peak(history, goal, points[best])] if best not in (None, len(points) - 1) else []
-    told = []
+        if best is None or best == len(points) - 1:
+            return []
+        return [_peak(history, goal, points, best)]
+    shown = []
     for name in found:
         if name == goal:
-            told.append(f"{fence.name(name)} {thinned(history, name, curve, POINTS)}")
+            shown.append(f"{fence.name(name)} {thinned(history, name, curve, POINTS)}")
         elif side(name)[0] == "held_out":
-            told.append(f"{fence.name(name)} {thinned(history, name, curve, 1)}")
+            shown.append(f"{fence.name(name)} {thinned(history, name, curve, 1)}")
         else:
-            told.append(f"{fence.name(name)} ends {_short(curve.points(name)[-1][1])}")
-    return told
+            shown.append(f"{fence.name(name)} ends {_short(curve.points(name)[-1][1])}")
+    return shown
 
 
 def _series(history: History, curve: Curve) -> list[str]:
@@ -279,18 +306,34 @@ def _may_be_seen(history: History, name: str) -> bool:
 
 def _best(history: History, name: str, series: Points) -> int | None:
     """The index of a series' best point; None where it is not known which way is better."""
-    objective = history.task.objective
-    if name != objective.metric and side(name)[0] == "bare":
+    if name != history.task.objective.metric and side(name)[0] == "bare":
         return None
-    same = side(name)[1] == side(objective.metric)[1]
-    sign = objective.sign if same else -1 if falls(name) else 1
+    sign = _sign(history, name)
     finite = [(sign * value, -i) for i, (_, value) in enumerate(series) if math.isfinite(value)]
     return -max(finite)[1] if finite else None
 
 
-def _peak(history: History, name: str, point: tuple[float, float]) -> str:
-    written = digits(history)(point[1]) if name == history.task.objective.metric else ""
-    return f"best {written or _short(point[1])}@{_short(point[0])}"
+def _sign(history: History, name: str) -> int:
+    """1 where more of a metric is better, else -1."""
+    objective = history.task.objective
+    if side(name)[1] == side(objective.metric)[1]:
+        return objective.sign
+    return -1 if falls(name) else 1
+
+
+def _peak(history: History, name: str, series: Points, best: int) -> str:
+    """The best point, and its neighbours where it is a spike."""
+    goal = name == history.task.objective.metric
+    write = digits(history) if goal else _short
+    step, value = series[best]
+    peak = f"best {write(value)}@{_short(step)}"
+    sign = _sign(history, name)
+    shape = shape_of(list(series), sign=sign)
+    beside = shape.spike if shape is not None else None
+    if beside is None:
+        return peak
+    before, after = (_short(sign * gain) for gain in beside)
+    return f"{peak} at a spike: neighbours {before} and {after}"
 
 
 def _short(value: float) -> str:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from trialwright.analysis.compare import compare
+from trialwright.analysis.curves import overfits
 from trialwright.analysis.gains import MOST_SEEDS
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
-from trialwright.records import Cause
+from trialwright.records import Cause, Diagnosis
 from trialwright.report import counting, words
 from trialwright.report.failures import FailureGroup
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter
@@ -210,11 +211,20 @@ def _length(best: Trial, history: History) -> Iterator[Advice]:
     if "still_improving" in diagnosis.findings:
         yield Advice(sentence=f"Trial {best.number} was still improving{at}: train longer{knob}.")
     elif "overfitting" in diagnosis.findings:
-        step = diagnosis.numbers.get("best_step")
+        yield Advice(sentence=_ahead(best.number, diagnosis, knob=knob))
+
+
+def _ahead(number: int, reading: Diagnosis, *, knob: str) -> str:
+    """What to do about training that is ahead: to stop earlier helps only where it got worse."""
+    step, last = reading.numbers.get("best_step"), reading.numbers.get("last_step")
+    if overfits(reading) and step != last:
         seen = "" if step is None else f", best at step {step:g}"
-        yield Advice(
-            sentence=f"Trial {best.number} overfits{seen}: stop earlier{knob} or regularise more."
-        )
+        return f"Trial {number} overfits{seen}: stop earlier{knob} or regularise more."
+    gap = f" {reading.numbers['gap']:.2g}" if "gap" in reading.numbers else ""
+    return (
+        f"Training ends{gap} ahead of validation in trial {number}, which has not turned for the"
+        " worse: regularise more rather than stop earlier."
+    )
 
 
 def _avoid(groups: Sequence[FailureGroup]) -> Iterator[Advice]:

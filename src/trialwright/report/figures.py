@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from plotly import graph_objects as go
 
+from trialwright.analysis.curves import overfits
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
 from trialwright.records import Curve
@@ -266,10 +267,8 @@ def _add_curve(
 
 
 def _curves_reading(history: History, *, drawn: int, shown: int) -> str:
-    findings = [
-        trial.run.diagnosis.findings
-        for trial in history.trials
-        if trial.run and trial.run.diagnosis
+    readings = [
+        trial.run.diagnosis for trial in history.trials if trial.run and trial.run.diagnosis
     ]
     said = []
     for finding, what in (
@@ -278,7 +277,10 @@ def _curves_reading(history: History, *, drawn: int, shown: int) -> str:
         ("plateaued", "had levelled off"),
         ("diverged", "diverged"),
     ):
-        number = sum(finding in found for found in findings)
+        number = sum(
+            overfits(one) if finding == "overfitting" else finding in one.findings
+            for one in readings
+        )
         if number:
             said.append(f"{number} {what}")
     best = history.best()
