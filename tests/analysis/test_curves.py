@@ -279,9 +279,10 @@ def test_test_metrics_are_known_by_their_names() -> None:
 
 def test_a_fall_from_the_best_is_told_beside_flat() -> None:
     """A curve that lost more than its noise since its best is not just called flat."""
-    found = read(val_acc=0.2 + 0.6 * (1 - np.exp(-STEPS / 3)) + np.where(STEPS == 13, 0.02, 0))
+    peak = np.where(STEPS == 13, 0.03, 0)
+    found = read(val_acc=0.2 + 0.6 * (1 - np.exp(-STEPS / 3)) + noise(0.004) + peak)
     assert "plateaued" in found.findings
-    assert "0.012 lost from its best" in found.sentence
+    assert f"{found.numbers['drop']:.2g} lost from its best" in found.sentence
     flat = read(val_acc=0.2 + 0.6 * (1 - np.exp(-STEPS / 3)))
     assert "lost" not in flat.sentence
 

@@ -184,3 +184,49 @@ def test_a_prediction_beyond_what_was_varied_is_called_a_guess(tmp_path: Path) -
     assert "A guess, the truth may lie well outside: never varied: depth (always 3)" in far
     assert "unheard_of" in lookup.predict({"unheard_of": 1})
     assert "depth" in lookup.predict({"depth": [1, 2]})
+
+
+def swinging(
+    configuration: Configuration, _seed: int
+) -> Iterator[tuple[float, Mapping[str, float]]]:
+    """It levels off early, swings, has its best at a spike and a hole near it."""
+    rate = configuration["rate"]
+    assert isinstance(rate, float)
+    for step in range(1, STEPS + 1):
+        level = 0.8 - 0.6 * 0.6**step + 0.004 * (step % 2) + 0.003 * rate
+        yield float(step), {"val_f1": {13: 0.85, 15: 0.7}.get(step, level)}
+
+
+def test_a_thinned_curve_shows_its_hole_and_its_spike(tmp_path: Path) -> None:
+    """The points drawn of a swinging curve look like no smooth climb."""
+    what = replace(task("random", trials=2, space=SPACE), objective=Objective(metric="val_f1"))
+    with SimulatedRunner(swinging, slots=1) as runner:
+        history = Study(what, tmp_path, runner=runner).run()
+    line = sheet.line(history, history.trials[0])
+    assert " 15:0.7 " in line
+    assert "best 0.85@13 at a spike: neighbours 0.8" in line
+    smooth = curved(tmp_path / "smooth", trials=2)
+    assert "spike" not in sheet.line(smooth, smooth.trials[0])
+
+
+def test_flat_is_said_at_the_scale_of_the_differences_between_trials(tmp_path: Path) -> None:
+    """A curve that moved since by more than trials differ is not called flat in the table."""
+    what = replace(task("random", trials=6, space=SPACE), objective=Objective(metric="val_f1"))
+
+    def apart(
+        configuration: Configuration, _seed: int
+    ) -> Iterator[tuple[float, Mapping[str, float]]]:
+        """It rises and stays, at a level that hangs on the rate."""
+        rate = configuration["rate"]
+        assert isinstance(rate, float)
+        for step in range(1, STEPS + 1):
+            yield float(step), {"val_f1": 0.8 - 0.6 * 0.6**step + scale * rate}
+
+    for scale, said in ((0.5, True), (0.0001, False)):
+        with SimulatedRunner(apart, slots=1) as runner:
+            history = Study(what, tmp_path / str(scale), runner=runner).run()
+        trial = history.trials[0]
+        assert trial.run is not None
+        assert trial.run.diagnosis is not None
+        assert "plateaued" in trial.run.diagnosis.findings
+        assert ("flat from" in sheet.line(history, trial)) is said
