@@ -7,6 +7,8 @@ from pathlib import Path
 import typer
 from rich.console import Console, RenderableType
 
+from trialwright.analysis.heldout import told
+from trialwright.analysis.pareto import front
 from trialwright.app.documents import Document, dumps, plain, study_document, trial_document
 from trialwright.app.export import Form, best_of, written
 from trialwright.app.export import export as export_file
@@ -14,6 +16,7 @@ from trialwright.app.logs import trial_of
 from trialwright.app.place import running, shown, to_read
 from trialwright.history import read
 from trialwright.report import terminal, tree, write
+from trialwright.report.dependence import looked
 from trialwright.report.final import final_analysis
 
 
@@ -80,8 +83,13 @@ def report(study: Path | None, *, json: bool) -> None:
     history = read(folder)
     path = write.write(history, folder)
     if json:
-        analysis = plain(final_analysis(history))
-        document: Document = {"report": str(path), "analysis": analysis}
+        document: Document = {
+            "report": str(path),
+            "analysis": plain(final_analysis(history)),
+            "front": plain(front(history)),
+            "dependence": plain(looked(history)),
+            "heldout": plain(told(history)),
+        }
         _print(dumps(document))
     else:
         _print(f"report: {shown(path)}")
