@@ -46,6 +46,9 @@ from trialwright.task import FRESH, Seeds, Task, unmet
 State = Literal["queued", "running", "done", "failed", "pruned", "cancelled"]
 
 
+ROUNDING = 1e-7
+"""Part of two values below which their difference is rounding, as of sums in another order."""
+
 LEDGER = "ledger.db"
 """A study's ledger, within its folder."""
 
@@ -667,14 +670,25 @@ def lead(trial: Trial, other: Trial, task: Task | None = None) -> float:
     """
     ours, theirs = sides(trial, other, task.seeds if task else None)
     if not ours:
-        return (trial.value or 0.0) - (other.value or 0.0)
+        return told_apart((trial.value or 0.0) - (other.value or 0.0), trial.value, other.value)
     robust = task.seeds.objective if task else Robust()
     if robust.kind == "mean" and len(ours) == len(theirs):
-        return math.fsum(a - b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+        mean = math.fsum(a - b for a, b in zip(ours, theirs, strict=True)) / len(ours)
+        return told_apart(mean, *ours, *theirs)
     sign = task.objective.sign if task else 1
     robust = robust if len(ours) >= robust.least else Robust()
     values = [robust.value(side, sign=sign) or 0.0 for side in (ours, theirs)]
-    return values[0] - values[1]
+    return told_apart(values[0] - values[1], *values)
+
+
+def told_apart(difference: float, *values: float | None) -> float:
+    """Return a difference of values, or 0 where rounding in a script's arithmetic may have made it.
+
+    >>> told_apart(1.29e-9, 0.568090809, 0.568090808), told_apart(2e-9, 3e-9, 1e-9)
+    (0.0, 2e-09)
+    """
+    size = max((abs(value) for value in values if value is not None), default=0.0)
+    return difference if abs(difference) > ROUNDING * size else 0.0
 
 
 def read(folder: Path | str) -> History:

@@ -349,3 +349,20 @@ def test_a_claim_against_no_trial_is_held_to_its_prediction(
     records[number] = Admission(number=0, proposal=proposal, code="c")
     history = History(Entry(i + 1, float(i), record) for i, record in enumerate(records))
     assert hypothesis_status(history, history.trials[0]) == status
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_difference_in_the_last_digits_of_floats_is_none(direction: Direction) -> None:
+    """What rounding may make is no gain and no new best; a real gain is, however small."""
+    sign = 1 if direction == "maximize" else -1
+    tied = history_of([0.568090808289], [0.568090808289 + sign * 1.29e-9], direction=direction)
+    found = compare(tied.trials[1], tied.trials[0], tied)
+    assert found is not None
+    assert found.difference == 0
+    verdict = judge(tied.trials[1], tied)
+    assert (verdict.status, verdict.sentence.split(": ")[1]) == ("discarded", "not better")
+    assert "no different" in verdict.sentence
+    assert tied.best() is tied.trials[0]
+    for values in (([0.568090], [0.568091]), ([1e-12], [1.1e-12]), ([0.0], [1e-30])):
+        real = history_of(*values[::sign], direction="maximize")
+        assert real.best() is real.trials[max(sign, 0)]

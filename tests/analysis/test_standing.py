@@ -67,7 +67,7 @@ def test_of_nothing_nothing_is_known() -> None:
 def test_improvements_are_counted_against_the_best_at_the_time(direction: str, sign: int) -> None:
     """The first value improves on nothing; a failure is a chance missed; a tie improves nothing."""
     values = [("expert", 1.0), ("claude", 3.0), ("expert", 2.0), ("claude", None)]
-    values += [("expert", 3.0), ("claude", 3.5)]
+    values += [("expert", 3.000000001), ("claude", 3.5)]
     journal = played(
         *((by, None if v is None else sign * v) for by, v in values), direction=direction
     )

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from trialwright.analysis.gains import MOST_SEEDS, Side, edge, seeds_needed
 from trialwright.analysis.noise import scatter_of
-from trialwright.history import History, Trial, sides
+from trialwright.history import History, Trial, sides, told_apart
 from trialwright.records import Hypothesis, Verdict
 
 HypothesisStatus = Literal["open", "supported", "consistent", "contradicted", "undecided"]
@@ -87,7 +87,7 @@ def compare(trial: Trial, against: Trial, history: History) -> Comparison | None
     found = edge(both[0], both[1], robust, sign=sign, common=common)
     return Comparison(
         means=found.values,
-        difference=found.difference,
+        difference=told_apart(found.difference, *found.values),
         seeds=min(len(ours), len(theirs)),
         over=_over(len(ours), len(theirs)),
         error=found.error,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from scipy.special import betaincinv
 
-from trialwright.history import History, Trial
+from trialwright.history import History, Trial, told_apart
 from trialwright.records import Exchange, Interval
 from trialwright.task import Agent
 
@@ -192,7 +192,9 @@ def _gains(history: History) -> dict[int, float | None]:
         value = None if trial.value is None else sign * trial.value
         before = best.get(trial.code)
         if before is not None:
-            gains[trial.number] = None if value is None else max(value - before, 0.0)
+            gains[trial.number] = (
+                None if value is None else max(told_apart(value - before, value, before), 0.0)
+            )
         if value is not None:
             best[trial.code] = value if before is None else max(before, value)
     return gains
