@@ -99,7 +99,10 @@ class Crew:
         try:
             with path.open("rb") as file:
                 file.seek(max(path.stat().st_size - LOG_END, 0))
-                return veiled(file.read().decode(errors="replace"), self._task)
+                text = file.read().decode(errors="replace")
+                # Where it was cut, the first line is a part of one.
+                whole = text.partition("\n")[2] if len(text) >= LOG_END and "\n" in text else text
+                return veiled(whole, self._task)
         except OSError:
             return ""
 

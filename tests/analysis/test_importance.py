@@ -94,6 +94,21 @@ def test_noise_is_not_told_as_influence(tmp_path: Path) -> None:
     assert sum(told) <= 8
 
 
+def test_what_may_be_nothing_is_neither_told_nor_given_a_direction(tmp_path: Path) -> None:
+    """Whatever is told has an interval above zero; of what is not told no way is called better."""
+    found = [
+        influence
+        for seed in range(24)
+        for influence in importance(
+            drawn(tmp_path / str(seed), lambda c, rng: float(rng.normal()), n=5, seed=seed)
+        )
+        if influence.varied
+    ]
+    assert all(influence.low > 0 for influence in found if influence.told)
+    assert not any("was better" in influence.sentence for influence in found if not influence.told)
+    assert any(influence.told for influence in found)
+
+
 def test_at_ten_trials_intervals_are_wide(tmp_path: Path) -> None:
     """With ten trials of noise the interval of some parameter spans more than half."""
     history = drawn(tmp_path, lambda c, rng: float(rng.normal()), n=10)

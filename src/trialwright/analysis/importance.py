@@ -35,6 +35,8 @@ ROWS = 6000
 """Points of the space at which a tree is asked, all parameters together: bounds the time."""
 CHANCE = 0.05
 """Probability that a parameter without any influence is called told."""
+LEAST = 0.005
+"""A share whose interval begins below this, at what is written as 0 %, is not told."""
 LITTLE = 0.1
 """A share that is surely below this is called little."""
 
@@ -250,7 +252,9 @@ def _influence(
     share = float(shares.mean())
     low, high = (float(bound) for bound in np.quantile(shares, [0.05, 0.95]))
     whole = float(variances.whole[:, column].mean())
-    told = bool((1 + np.sum(chance >= whole)) / (1 + len(chance)) <= CHANCE)
+    beyond = bool((1 + np.sum(chance >= whole)) / (1 + len(chance)) <= CHANCE)
+    # What may as well be nothing is not told, whatever shuffled results say.
+    told = beyond and low >= LEAST
     if not told:
         # An influence that chance matches would not have been seen, however the trials fell.
         hidden = float(np.quantile(chance, 0.95)) / max(
@@ -258,7 +262,9 @@ def _influence(
         )
         low, high = 0.0, min(max(high, hidden), 1.0)
     words = _sureness(len(having), share, low=low, high=high, told=told)
-    shown = [_where(parameter, having, sign=sign), _direction(parameter, having, sign=sign)]
+    shown = [_where(parameter, having, sign=sign)]
+    # Of many parameters some rank well by chance: a direction is of what can be told.
+    shown += [_direction(parameter, having, sign=sign)] if told else []
     if len(having) < len(trials):
         shown.append(f"It applied in {len(having)} of {len(trials)} trials.")
     return Influence(

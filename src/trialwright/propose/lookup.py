@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from trialwright.analysis.importance import importance
+from trialwright.emit import TAG
 from trialwright.errors import TrialwrightError
 from trialwright.expression import Scalar
 from trialwright.history import History
@@ -66,7 +67,10 @@ class Lookup:
             return self._no_trial(number)
         runs = self._history.trials[number].runs
         text = self._log(runs[-1].key) if runs else ""
-        return fenced if (fenced := fence.fenced(text, most=MOST - 100)) and text else "no log"
+        said = _unreported(text).strip()
+        if text and not said:
+            return "the log has nothing but the numbers that were reported"
+        return fence.fenced(said, most=MOST - 100) if said else "no log"
 
     def list_trials(
         self,
@@ -112,7 +116,7 @@ class Lookup:
             runs = _runs(evidence, values)
         except (TrialwrightError, TypeError, ValueError, OverflowError) as error:
             return str(error)[:MOST]
-        expected = outlook.expected(interval)
+        expected = outlook.expected(evidence, values, interval)
         said = f"expects {expected}; runs to its end with probability {runs:.2f}"
         doubts = outlook.doubt(self._history, values)
         return f"{said}. {doubts}."[:MOST] if doubts else said
@@ -131,6 +135,13 @@ class Lookup:
     def _no_trial(self, number: int) -> str:
         count = len(self._history.trials)
         return f"there is no trial {number}; there are {count}, numbered from 0"
+
+
+def _unreported(text: str) -> str:
+    """Leave out what a script reported to the study: its numbers are in the table."""
+    tag = TAG.strip()
+    kept = [line for line in text.splitlines() if not line.startswith(tag)]
+    return "\n".join(line.split(tag, 1)[0] for line in kept)
 
 
 def _runs(evidence: Evidence, configuration: Mapping[str, Scalar]) -> float:

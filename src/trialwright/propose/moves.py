@@ -399,6 +399,10 @@ def _is_poor(best: Trial, seen: Seen) -> bool:
     return (share if seen.sign > 0 else 1.0 - share) < POOR_SHARE
 
 
+DRAWN = "drawn anew, from its usual range or near the best so far"
+"""The reason for a value that was drawn from the usual ranges."""
+
+
 def spread_move(parent: Trial, configuration: Mapping[str, Scalar]) -> Move:
     """Return the move to a configuration that was drawn from the usual ranges."""
     return Move(
@@ -408,7 +412,7 @@ def spread_move(parent: Trial, configuration: Mapping[str, Scalar]) -> Move:
         " would tell nothing: draw anew from the usual ranges",
         weight=0.0,
         reasons={
-            name: "drawn anew, from its usual range or near the best so far"
+            name: DRAWN
             for name, value in configuration.items()
             if value != parent.configuration.get(name)
         },
