@@ -27,6 +27,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,9 @@ def main() -> int:
     parser.add_argument("--fresh", type=int, default=None, help="fresh seeds of each; default 30")
     parser.add_argument("--folder", type=Path, default=None, help="where runs are kept")
     args = parser.parse_args()
+    if find_spec("torch") is None:
+        print("PyTorch is not installed: `make torch` adds it", file=sys.stderr)
+        return 2
     names = (args.regimes or ("050" if args.quick else ",".join(SIGMAS))).split(",")
     fresh = args.fresh or (2 if args.quick else 30)
     with tempfile.TemporaryDirectory() as temporary:

@@ -49,7 +49,7 @@ def trained(example: str, *arguments: str) -> Points:
         cwd=EXAMPLES / example,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=190,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
@@ -90,6 +90,8 @@ def test_the_circuit_has_enough_to_tune() -> None:
     assert [p.name for p in spaces[2].parameters] == [p.name for p in spaces[0].parameters]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_training_a_small_circuit_finds_some_of_its_wiring(tmp_path: Path) -> None:
     """Voltages and wiring are better explained at the end than at first, and seeds repeat."""
     config = small(
@@ -178,6 +180,8 @@ def test_a_line_that_falls_explains_nothing(load_module) -> None:
     assert measure.r2_of_line(truth / 0, truth) == 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_omega_decides_in_the_siren() -> None:
     """With one learning rate, a small omega is too slow for the field, a huge one is noise."""
     fits = {
