@@ -361,8 +361,9 @@ class Look:
                 continue
             after = self._prior.complete(dict(start) | {name: value})
             densities = self._prior.log_density([after, start])
+            # Implausible values count against a gap; leaving one behind is not exploring.
             yield (
-                width + WIDTH * float(densities[0] - densities[1]),
+                width + WIDTH * min(float(densities[0] - densities[1]), 0.0),
                 Step(name=name, value=value, why=f"untried so far, {told}"),
             )
 
