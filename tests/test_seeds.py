@@ -43,6 +43,7 @@ def run(folder: Path, *, slots: int = 2, watch=None, **changes: object) -> Histo
         "objective": Objective(metric="y"),
         "space": Space((Float("x", -1, 1),)),
         "budget": Budget(trials=8),
+        "start": ({"x": 0.0}, {"x": -1.0}),
         "team": ("random",),
         "seeds": POLICY,
         "command": ("true",),

@@ -195,6 +195,10 @@ class Trial:
             return None
         return robust.value(values, sign=sign)
 
+    def has(self, seeds: int) -> bool:
+        """Say whether so many seeds have a value; it saves looking where none are needed."""
+        return not seeds or (len(self.runs) >= seeds and len(self.values) >= seeds)
+
     def _going(self) -> bool:
         return any(run.observation is None for run in self.every.values())
 
@@ -408,15 +412,20 @@ class History:
     def best(self, *, code: str | None = None) -> Trial | None:
         """Return the best trial that is kept or unconfirmed, of code version `code`.
 
-        Two trials are compared as by `sides`, the earlier one staying ahead of its equal. None
-        means the newest version with any value.
+        Who has `seeds.confirm` seeds goes before who has not. Else two are compared as by `sides`,
+        the earlier one staying ahead of its equal. None: the newest version with any value.
         """
         code = code or self._valued_code
         best: Trial | None = None
+        confirm = self.task.seeds.confirm or 0
         for trial in self.favoured():
             if trial.value is None or trial.code != code:
                 continue
-            if best is None or self.task.objective.sign * lead(trial, best, self.task) > 0:
+            if best is None:
+                best = trial
+                continue
+            ahead = float(trial.has(confirm)) - best.has(confirm)
+            if (ahead or self.task.objective.sign * lead(trial, best, self.task)) > 0:
                 best = trial
         return best
 
@@ -659,7 +668,8 @@ def sides(
     trial: Trial, other: Trial, seeds: Seeds | None = None
 ) -> tuple[list[float], list[float]]:
     """Return the values over which two trials are compared: `shared`; enough is `seeds.confirm`."""
-    return shared(trial.values, other.values, seeds.confirm if seeds else None)
+    enough = seeds.objective.enough(seeds.confirm) if seeds else None
+    return shared(trial.values, other.values, enough)
 
 
 def lead(trial: Trial, other: Trial, task: Task | None = None) -> float:

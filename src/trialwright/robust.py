@@ -18,6 +18,9 @@ Kind = Literal["mean", "spread", "worst", "quantile", "success", "cv"]
 LARGEST_CV = 1000.0
 """What a mean next to zero makes of a coefficient of variation, at most."""
 
+CLEARLY = 4.0
+"""How many times less variance differences seed by seed must have: with few seeds, less is luck."""
+
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
 _SPREAD = re.compile(rf"mean ([-+]) {_NUMBER} sd")
 _QUANTILE = re.compile(rf"quantile {_NUMBER}")
@@ -83,6 +86,13 @@ class Robust:
     def least(self) -> int:
         """How many seeds it takes to have a value: one seed has no spread."""
         return 2 if self.kind in ("spread", "cv") else 1
+
+    def enough(self, confirm: int | None) -> int | None:
+        """Return from how many seeds on different numbers of them can be compared; None: never.
+
+        The worst of many seeds is worse than that of few.
+        """
+        return None if self.kind == "worst" else confirm
 
     def text(self, *, sign: int) -> str:
         """Say it as a study file does; `parse` reads it back."""
@@ -169,18 +179,20 @@ def shared(
 
     Over the seeds that both have: else more seeds for the leader, whose first one was lucky, would
     hand the lead to a trial that it beats seed by seed. Two that have `enough` seeds are past that,
-    and all of their seeds count, unless their differences seed by seed say more: where seeds move
-    both alike.
+    and all of their seeds count, unless their differences seed by seed say clearly more: where
+    seeds move both alike.
     """
     common = sorted(ours.keys() & theirs.keys())
     matched = [ours[seed] for seed in common], [theirs[seed] for seed in common]
-    if enough is None or min(len(ours), len(theirs)) < max(enough, 2):
+    if enough is None or min(len(ours), len(theirs)) < enough:
         return matched
     every = [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
     apart = [a - b for a, b in zip(*matched, strict=True)]
     by_seed = deviation(apart) ** 2 / len(apart) if len(apart) >= 2 else math.inf
     by_side = sum(deviation(side) ** 2 / len(side) for side in every)
-    return matched if by_seed < by_side else every
+    if not by_side:
+        return every
+    return matched if by_seed < by_side / CLEARLY else every
 
 
 def mean(values: Sequence[float]) -> float:

@@ -31,11 +31,11 @@ def test_a_contender_is_promoted_and_a_hopeless_trial_is_not() -> None:
     arms = [arm(0, 0.9, 0.9, 0.9, 0.9), arm(1, 0.8), arm(2, 0.85), arm(3, -0.1)]
     step = promotion(arms, RULES)
     assert step is not None
-    assert step.trial == 2
-    assert "better with probability 0.36" in step.reason
-    later = [arms[0], arms[1], arm(2, 0.85, planned=4), arms[3]]
+    assert (step.trial, step.seeds) == (2, 2)
+    assert "better with probability 0.33" in step.reason
+    later = [arms[0], arms[1], arm(2, 0.85, planned=2), arms[3]]
     assert promotion(later, RULES).trial == 1  # type: ignore[union-attr]
-    assert promotion([later[0], arm(1, 0.8, planned=4), later[2], arms[3]], RULES) is None
+    assert promotion([later[0], arm(1, 0.8, 0.2), later[2], arms[3]], RULES) is None
 
 
 def test_where_smaller_is_better_the_smaller_leads() -> None:

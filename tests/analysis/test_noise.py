@@ -112,7 +112,7 @@ def test_what_a_seed_brings_to_all_trials_alike_is_told_apart() -> None:
     apart = [(0.1 * trial + rng.normal(0, 1.0, 6)).tolist() for trial in range(4)]
     found = {name: history_of(*groups) for name, groups in (("alike", alike), ("apart", apart))}
     common = {name: scatter_of(history) for name, history in found.items()}
-    assert common["alike"].common > 0.99  # type: ignore[union-attr]
+    assert common["alike"].common > 0.98  # type: ignore[union-attr]
     assert common["apart"].common == 0.0  # type: ignore[union-attr]
     sure = {name: compare(h.trials[3], h.trials[0], h) for name, h in found.items()}
     assert sure["alike"].probability > 0.999  # type: ignore[union-attr, operator]

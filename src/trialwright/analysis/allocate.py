@@ -55,29 +55,34 @@ class Step:
 
 
 def leader(arms: Sequence[Arm], rules: Rules) -> Arm:
-    """Return the arm that leads, the earlier one staying ahead of its equal."""
+    """Return the arm that leads, the earlier one staying ahead of its equal.
+
+    Who has `confirm` seeds goes before who has not.
+    """
     found = arms[0]
     for arm in arms[1:]:
-        if _edge(arm, found, rules).difference > 0:
+        ahead = (len(arm.values) >= rules.confirm) - (len(found.values) >= rules.confirm)
+        if (ahead or _edge(arm, found, rules).difference) > 0:
             found = arm
     return found
 
 
 def promotion(arms: Sequence[Arm], rules: Rules) -> Step | None:
-    """Return the next contender to promote to `confirm` seeds, the likeliest first; None: none is.
+    """Return the next contender to promote, the likeliest first; None: none is.
 
     A contender is better than the leader with a probability that `confidence` does not rule out.
-    Where nothing is known of the noise, only who leads is one.
+    Where nothing is known of the noise, it is who leads, or is ahead of who leads. Who is likely to
+    lead gets its `confirm` seeds at once; another one by one, as long as it is a contender.
     """
     if not arms:
         return None
     first = leader(arms, rules)
     best: tuple[float, Arm] | None = None
     for arm in arms:
-        if arm.planned >= rules.confirm:
+        if arm.planned >= rules.confirm or (arm is not first and arm.planned > len(arm.values)):
             continue
-        probability = 0.5 if arm is first else _edge(arm, first, rules).probability
-        if probability is None or probability <= 1 - rules.confidence:
+        probability = 0.5 if arm is first else _chance(arm, first, rules)
+        if probability <= 1 - rules.confidence:
             continue
         if best is None or probability > best[0]:
             best = probability, arm
@@ -85,7 +90,7 @@ def promotion(arms: Sequence[Arm], rules: Rules) -> Step | None:
         return None
     return Step(
         trial=best[1].trial,
-        seeds=rules.confirm,
+        seeds=rules.confirm if best[0] >= 0.5 else best[1].planned + 1,
         reason=_why_promoted(best[1], first, best[0], rules),
     )
 
@@ -143,8 +148,18 @@ def sure(edges: Iterable[Edge]) -> float:
     return max(1 - missed, 0.0)
 
 
+def _chance(arm: Arm, first: Arm, rules: Rules) -> float:
+    """The probability that an arm is better than the leader; without any noise: whether it is."""
+    found = _edge(arm, first, rules)
+    if found.probability is None:
+        return 0.5 if found.difference > 0 else 0.0
+    return found.probability
+
+
 def _edge(ours: Arm, theirs: Arm, rules: Rules) -> Edge:
-    sides = shared(ours.values, theirs.values, rules.confirm)
+    # Where seeds bring nothing to all alike, there is no reason to leave any out.
+    enough = rules.confirm if rules.common else 1
+    sides = shared(ours.values, theirs.values, rules.robust.enough(enough))
     values = sides if sides[0] else ([*ours.values.values()], [*theirs.values.values()])
     return edge(
         Side(values[0], ours.noise),

@@ -28,6 +28,12 @@ ALIKE = 0.05
 SHARED = 0.01
 """p of an F test below which seeds count as moving all trials alike: else they count as not."""
 
+ENOUGH = 6
+"""Degrees of freedom that it takes to say so: three trials with four seeds, for one."""
+
+MOST_SHARED = 0.99
+"""Nothing is shared so wholly that no doubt were left of a difference."""
+
 LEAST_DEGREES = 2.0
 """Of the prior: fewer would leave nothing decidable once a few trials differ much."""
 
@@ -115,18 +121,18 @@ def _common(trials: list[dict[int, float]]) -> float:
     """
     seeds = sorted(set.intersection(*(set(values) for values in trials)))
     k, c = len(trials), len(seeds)
-    if k < 2 or c < 2:
+    if (k - 1) * (c - 1) < ENOUGH:
         return 0.0
     table = np.array([[values[seed] for seed in seeds] for values in trials])
     table -= table.mean(axis=1, keepdims=True)
     between = k * float((table.mean(axis=0) ** 2).sum()) / (c - 1)
     left = (float((table**2).sum()) - between * (c - 1)) / ((k - 1) * (c - 1))
     if left <= 1e-12 * between:
-        return 1.0 if between > 0 else 0.0
+        return MOST_SHARED if between > 0 else 0.0
     if float(fdtrc(c - 1, (k - 1) * (c - 1), between / left)) > SHARED:
         return 0.0
     shared = (between - left) / k
-    return shared / (shared + left)
+    return min(shared / (shared + left), MOST_SHARED)
 
 
 def shrunk(trials: list[int], squares: Array, degrees: Array, *, pooled: Noise) -> Scatter:

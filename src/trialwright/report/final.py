@@ -14,11 +14,12 @@ from trialwright.analysis.compare import (
     HypothesisStatus,
     compare,
     hypothesis_status,
+    yardstick,
 )
 from trialwright.analysis.importance import Influence, importance
 from trialwright.expression import Scalar
 from trialwright.history import History, Trial
-from trialwright.report import counting, words
+from trialwright.report import counting, seeds, words
 from trialwright.report.advice import Advice, advice
 from trialwright.report.failures import FailureGroup, failures
 from trialwright.report.words import Change
@@ -39,6 +40,7 @@ class BestTrial:
     configuration: Mapping[str, Scalar]
     rationale: str
     reasons: Mapping[str, str]
+    """Of every value: its own, else that of the trial from which it was taken over."""
     parent: int | None
     from_parent: tuple[Change, ...]
     first: int
@@ -47,6 +49,8 @@ class BestTrial:
     claim: str
     """Of its hypothesis; '' if it has none."""
     hypothesis: HypothesisStatus | None
+    yardstick: str
+    """What decides it; '' where that is not a measured difference."""
     verdict: str
     diagnosis: str
 
@@ -162,7 +166,7 @@ def _headline(history: History, gain: Gain | None) -> str:
     trial = history.best()
     if trial is None or trial.value is None:
         return _empty(history)
-    metric = history.task.objective.metric
+    metric = seeds.measure(history.task)
     count = words.count(len(counting.done(history)), "result")
     if trial.code != history.code:
         count += " of earlier code"
@@ -202,18 +206,35 @@ def _best(trial: Trial, history: History) -> BestTrial:
         values=tuple(trial.values.values()),
         configuration=trial.configuration,
         rationale=words.line(proposal.rationale),
-        reasons={name: words.line(reason) for name, reason in proposal.reasons.items()},
+        reasons=_reasons(trial, history),
         parent=proposal.parent,
         from_parent=words.changes(parent.configuration, trial.configuration) if parent else (),
         first=first.number,
         from_first=words.changes(first.configuration, trial.configuration),
         claim=words.claimed(proposal.hypothesis.claim) if proposal.hypothesis else "",
         hypothesis=hypothesis_status(history, trial) if proposal.hypothesis else None,
+        yardstick=yardstick(history, trial),
         verdict=words.line(trial.verdict.sentence) if trial.verdict else "",
         diagnosis=words.line(trial.run.diagnosis.sentence)
         if trial.run and trial.run.diagnosis
         else "",
     )
+
+
+def _reasons(trial: Trial, history: History) -> dict[str, str]:
+    """Why each value is what it is: as said by the trial, or by those that it came from."""
+    found = {}
+    for name, value in trial.configuration.items():
+        step: Trial | None = trial
+        while step is not None and repr(step.configuration.get(name)) == repr(value):
+            reason = step.proposal.reasons.get(name)
+            if reason:
+                since = "" if step is trial else f" (trial {step.number})"
+                found[name] = words.line(reason) + since
+                break
+            parent = step.proposal.parent
+            step = None if parent is None else history.trials[parent]
+    return found
 
 
 def _gain(trial: Trial, history: History) -> Gain | None:
@@ -225,11 +246,12 @@ def _gain(trial: Trial, history: History) -> Gain | None:
     probability = comparison.probability
     confirmed = probability is not None and probability >= confidence and comparison.difference > 0
     sign, than = history.task.objective.sign, f"trial {first.number}"
+    common = words.count(comparison.seeds, "common seed")
     facts = (
         f"{words.moved(comparison.difference, sign=sign, than=than)} over"
-        f" {words.count(comparison.seeds, 'common seed')}"
+        f" {comparison.over if ' and ' in comparison.over else common}"
     )
-    ending = _sureness(comparison, confirmed=confirmed)
+    ending = _sureness(comparison, confirmed=confirmed, seeded=not counting.unseeded(history))
     return Gain(
         first=first.number,
         difference=comparison.difference,
@@ -241,13 +263,11 @@ def _gain(trial: Trial, history: History) -> Gain | None:
     )
 
 
-def _sureness(comparison: Comparison, *, confirmed: bool) -> str:
+def _sureness(comparison: Comparison, *, confirmed: bool, seeded: bool) -> str:
     """Say how far a gain can be believed."""
     if comparison.probability is None:
-        return (
-            "unconfirmed, since no trial has several seeds yet: how much of it is noise can't be"
-            " told"
-        )
+        why = "no trial has several seeds yet" if seeded else "nothing hands the script a seed"
+        return f"unconfirmed, since {why}: how much of it is noise can't be told"
     if comparison.exact:
         return "exact, since no seed has made any difference so far: there is no noise to be seen"
     sure = words.probability(comparison.probability)

@@ -21,15 +21,20 @@ from markupsafe import Markup
 from trialwright import __version__
 from trialwright.history import History
 from trialwright.records import Machine
-from trialwright.report import branches, dependence, front, heldout, words
+from trialwright.report import branches, dependence, front, heldout, seeds, words
+from trialwright.report.claimed import claim_rows
 from trialwright.report.figures import figures
 from trialwright.report.final import FinalAnalysis
+from trialwright.report.notebook.inbox import came
 from trialwright.report.rows import chosen, row
 from trialwright.report.team import section
 from trialwright.report.tree import grown, reading
 
 ROWS = 400
 """Trials in the table."""
+WISHES = 5
+"""Of a person, the latest, that a report shows."""
+
 PACKAGES = 400
 """Packages listed per machine."""
 
@@ -46,8 +51,12 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             title=words.line(history.task.name),
             history=history,
             analysis=analysis,
+            announced=seeds.announced(history),
+            granted=seeds.granted(history),
+            measure=seeds.measure(history.task),
             facts=facts(history),
             team=section(history),
+            claims=claim_rows(history),
             front=front.section(history),
             seeds=dependence.section(history),
             heldout=heldout.sentences(history),
@@ -117,6 +126,10 @@ def facts(history: History) -> list[tuple[str, str]]:
         ("Ended", ended),
         *([("Code versions", f"{versions}, not counted together")] if versions > 1 else []),
         *([("Refused proposals", str(len(history.refusals)))] if history.refusals else []),
+        *(
+            ("Wish", f"{words.line(wish.text, most=300)} ({came(wish, history)})")
+            for wish in history.wishes[-WISHES:]
+        ),
     ]
 
 

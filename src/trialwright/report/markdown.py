@@ -9,7 +9,8 @@ import re
 
 from trialwright import __version__
 from trialwright.history import History
-from trialwright.report import dependence, front, heldout, words
+from trialwright.report import dependence, front, heldout, seeds, words
+from trialwright.report.claimed import claim_rows
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.html import environment, facts, template
 from trialwright.report.rows import chosen, row
@@ -32,8 +33,12 @@ def to_markdown(history: History, analysis: FinalAnalysis) -> str:
     rendered = surroundings.from_string(template("report.md.j2")).render(
         history=history,
         analysis=analysis,
+        announced=seeds.announced(history),
+        granted=seeds.granted(history),
+        measure=seeds.measure(history.task),
         facts=facts(history),
         team=section(history),
+        claims=claim_rows(history),
         front=front.section(history),
         seeds=dependence.section(history),
         heldout=heldout.sentences(history),

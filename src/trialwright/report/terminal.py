@@ -17,7 +17,7 @@ from rich.text import Text
 
 from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run, Trial
-from trialwright.report import counting, dependence, front, heldout, words
+from trialwright.report import counting, dependence, front, heldout, seeds, words
 from trialwright.report.final import FinalAnalysis, final_analysis
 from trialwright.report.rows import Row, RunRow, row, standing
 from trialwright.report.team import standing_table
@@ -49,6 +49,8 @@ def overview(history: History, *, going: bool = True) -> RenderableType:
     facts = [("goal", Text(words.goals(history.task)))]
     facts += [("required", _text("; ".join(history.task.require)))] if history.task.require else []
     facts += [("used", Text(used(history)))]
+    facts += [("seeds", _text(said))] if (said := seeds.policy(history.task)) else []
+    facts += [("promoted", _text(seeds.granted(history)[-1]))] if history.promotions else []
     facts += _pending(history, going=going)
     if history.closed:
         facts.append(("ended", _text(history.closed.sentence)))
@@ -60,7 +62,10 @@ def overview(history: History, *, going: bool = True) -> RenderableType:
         parts += _quoted(best.proposal.rationale)
     parts += _front(history)
     if history.trials:
-        parts += [Text(), _latest(history.trials[-LATEST:], history, going=going)]
+        parts += [Text()]
+        if len(history.trials) > LATEST:
+            parts += [Text(f"the latest {LATEST} of {len(history.trials)} trials", style="dim")]
+        parts += [_latest(history.trials[-LATEST:], history, going=going)]
         parts += standing_table(history)
     return Group(*parts)
 
@@ -81,10 +86,9 @@ def trial_view(history: History, number: int, *, folder: Path | None = None) -> 
     facts = [("value", Text(_value(shown, history)))]
     facts += [("verdict", _text(shown.verdict))] if shown.verdict else []
     if shown.claim:
-        facts.append(
-            ("hypothesis", _text(shown.claim).append(": ").append(_pill(shown.hypothesis or "")))
-        )
+        facts.append(("hypothesis", _held(shown.claim, shown.hypothesis or "", by=shown.yardstick)))
     facts += [("predicted", Text(shown.predicted))] if shown.predicted else []
+    facts += [("promoted", _text(said)) for said in seeds.granted(history, number)]
     facts += [("from", Text(f"trial {shown.parent}"))] if shown.parent is not None else []
     metric = history.task.objective.metric
     runs = [
@@ -107,6 +111,7 @@ def best_view(history: History) -> RenderableType:
         _settings(shown, against=analysis),
         Text(),
         _evidence(analysis),
+        *_announced(history),
     )
 
 
@@ -122,9 +127,9 @@ def summary(history: History) -> RenderableType:
         lines = [f"{group.sentence} {group.remedy}" for group in analysis.failures]
         parts += [Text(), Text("What failed", style="bold"), *_bullets(lines)]
     parts += _front(history)
-    if seeds := dependence.section(history):
+    if depends := dependence.section(history):
         parts += [Text(), Text("What depends on the seed", style="bold")]
-        parts += _bullets(seeds.sentences)
+        parts += _bullets(depends.sentences)
     if heldout.is_told(history):
         parts += [Text(), Text("The metric held out", style="bold")]
         parts += _bullets(heldout.sentences(history))
@@ -138,6 +143,8 @@ def summary(history: History) -> RenderableType:
             parts += _bullets([piece.sentence])
             if piece.command:
                 parts.append(Padding(Text(piece.command, style="bold cyan"), (0, 0, 0, 4)))
+        if left := len(analysis.advice[ADVICE:]):
+            parts.append(Text(f"The report has {left} more.", style="dim"))
     return Group(*parts)
 
 
@@ -201,7 +208,7 @@ def _numbered(trials: Sequence[int]) -> str:
 
 def _lead(best: Trial, history: History) -> Text:
     lead = Text("best so far: ", style="bold")
-    lead.append(f"{history.task.objective.metric} = {words.number(best.value)}", style="bold")
+    lead.append(f"{seeds.measure(history.task)} = {words.number(best.value)}", style="bold")
     lead.append(f" (trial {best.number}, ").append(_pill(row(best, history).standing)).append(")")
     return lead.append("\n").append(words.line(words.configuration(best.configuration)))
 
@@ -227,20 +234,21 @@ def _latest(trials: Sequence[Trial], history: History, *, going: bool) -> Table:
 def _settings(shown: Row, *, against: FinalAnalysis | None = None) -> Table:
     """The configuration, with what changed: against the first trial in a final analysis."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    changes, origin = shown.changed, shown.parent or 0
+    changes, origin, reasons = shown.changed, shown.parent or 0, shown.reasons
     if against is not None and against.best is not None:
-        changes, origin = against.best.from_first, against.best.first
+        best = against.best
+        changes, origin, reasons = best.from_first, best.first, best.reasons
     before = {change.parameter: change.before or "not set" for change in changes}
     table.add_column("parameter", header_style="bold")
     table.add_column("value", header_style="bold")
     if shown.number != origin:
         table.add_column(f"trial {origin}", header_style="bold")
-    if shown.reasons:
+    if reasons:
         table.add_column("why", header_style="bold", overflow="fold")
     for name, value in shown.configuration.items():
         cells = [Text(name), Text(value, style="bold" if name in before else "")]
         cells += [Text(before.get(name, "same"))] if shown.number != origin else []
-        cells += [_text(shown.reasons.get(name, ""))] if shown.reasons else []
+        cells += [_text(reasons.get(name, ""))] if reasons else []
         table.add_row(*cells)
     for change in changes:
         if change.after is None:
@@ -257,7 +265,7 @@ def _run(told: RunRow, run: Run, *, metric: str, folder: Path | None) -> Rendera
     facts += [("warning", _text(warning)) for warning in told.warnings]
     if folder is not None:
         facts.append(("log", Text(str(run_folder(folder, run.key) / "stdout.log"))))
-    head = Text(f"\nSeed {told.seed}", style="bold")
+    head = Text(f"\n{seeds.name(told.seed).capitalize()}", style="bold")
     given = "its seed is not known" if told.given is None else f"the script got {told.given}"
     if told.given is not None and not told.handed:
         given = "the command names no {seed}: the script did not get it"
@@ -278,7 +286,7 @@ def _result(run: RunRow) -> str:
 def _value(shown: Row, history: History) -> str:
     if shown.value is None:
         return "none"
-    said = f"{history.task.objective.metric} = {words.number(shown.value)}"
+    said = f"{seeds.measure(history.task)} = {words.number(shown.value)}"
     if shown.deviation is not None:
         return f"{said} ± {shown.deviation:.2g} over {words.count(shown.seeds, 'seed')}"
     return f"{said}, one seed"
@@ -290,11 +298,21 @@ def _evidence(analysis: FinalAnalysis) -> RenderableType:
     facts = [("gain", _text(analysis.gain.sentence))] if analysis.gain else []
     facts += [("verdict", _text(best.verdict))] if best.verdict else []
     if best.claim:
-        facts.append(
-            ("hypothesis", _text(best.claim).append(": ").append(_pill(best.hypothesis or "")))
-        )
+        facts.append(("hypothesis", _held(best.claim, best.hypothesis or "", by=best.yardstick)))
     facts += [("curve", _text(best.diagnosis))] if best.diagnosis else []
     return _facts(facts)
+
+
+def _held(claim: str, status: str, *, by: str) -> Text:
+    """A claim, where it stands, and by which yardstick."""
+    said = _text(claim).append(": ").append(_pill(status))
+    return said.append(f" ({by})") if by else said
+
+
+def _announced(history: History) -> list[RenderableType]:
+    """What fresh seeds say of the best, where there are any."""
+    said = seeds.announced(history)
+    return [Text(), Text("On fresh seeds", style="bold"), *_bullets(said)] if said else []
 
 
 def _facts(facts: Iterable[tuple[str, Text]]) -> Table:

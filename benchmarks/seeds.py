@@ -1,0 +1,178 @@
+"""Seeds spent to name the truly best of ten contenders: the policy against equal allocation.
+
+Pure simulation over many studies: ten contenders, noise of 1, one seed each to begin with; the
+policy gives the rest one by one, as a study does. Equal allocation gives each the same number, and
+names the best mean; what it needs for a probability is interpolated. The landscapes:
+
+    steps     true values 0.5 apart: what counts for `runs_ratio`
+    random    drawn from a normal distribution of sd 1 anew in each study
+    crowd     all others 0.75 behind: the hardest case, in which no seed is wasted by being equal
+
+Beside it, what is announced at the end: intervals on fresh seeds against the truth, and how much
+better the winner looked on the seeds that selected it.
+
+    python benchmarks/seeds.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from trialwright.analysis.allocate import Arm, Rules, leader, promotion, settling
+from trialwright.analysis.bootstrap import effect
+from trialwright.analysis.gains import Side
+from trialwright.analysis.noise import Noise
+from trialwright.robust import Robust, deviation, mean
+
+Array = NDArray[np.float64]
+
+ARMS = 10
+RULES = Rules(confirm=4, most=60, confidence=0.95, robust=Robust(), sign=1)
+ENDLESS = replace(RULES, confidence=0.9999)
+"""For settling: a race to any probability must not stop at that of a study."""
+
+FRESH = 6
+RUNS = 150
+"""Of the policy, at most."""
+TARGETS = {"runs_ratio": 0.5, "coverage": 0.92}
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Contenders, and the probability of naming the best that is asked for."""
+
+    name: str
+    values: Callable[[np.random.Generator], Array]
+    probability: float
+    counts: bool
+    """Whether it counts for `runs_ratio`, or is only shown."""
+
+
+LANDSCAPES = (
+    Landscape("steps", lambda _: -0.5 * np.arange(ARMS), 0.9, counts=True),
+    Landscape("random", lambda rng: np.sort(rng.normal(0, 1, ARMS))[::-1], 0.75, counts=False),
+    Landscape("crowd", lambda _: np.r_[0.0, np.full(ARMS - 1, -0.75)], 0.9, counts=False),
+)
+
+
+def race(values: Array, rng: np.random.Generator, *, runs: int) -> list[int]:
+    """Return who is named after each run from the tenth on: the best is number 0."""
+    seen = [[value + rng.normal()] for value in values.tolist()]
+    named: list[int] = []
+    while len(named) <= runs - ARMS:
+        arms = _arms(seen)
+        best = leader(arms, RULES)
+        step = promotion(arms, RULES) or settling(arms, ENDLESS)
+        if step is None:
+            return named + [best.trial] * (runs - ARMS + 1 - len(named))
+        for _ in range(step.seeds - len(seen[step.trial])):
+            named.append(best.trial)
+            seen[step.trial].append(values[step.trial] + rng.normal())
+    return named[: runs - ARMS + 1]
+
+
+def equal(landscape: Landscape, *, most: int, studies: int) -> Array:
+    """Return the probability of naming the best after 1, 2, ... `most` seeds each."""
+    rng, hits = np.random.default_rng(2), np.zeros(most)
+    for _ in range(studies):
+        values = landscape.values(rng)
+        sums = np.cumsum(values[:, None] + rng.normal(size=(ARMS, most)), axis=1)
+        hits += np.argmax(sums, axis=0) == 0
+    return hits / studies
+
+
+def ratio(landscape: Landscape, *, studies: int, runs: int) -> dict[str, float]:
+    """Return the runs that both ways need for the landscape's probability, and their ratio."""
+    rng, hits = np.random.default_rng(1), np.zeros(runs - ARMS + 1)
+    for _ in range(studies):
+        hits += np.array(race(landscape.values(rng), rng, runs=runs)) == 0
+    # More seeds can't make the truth less likely: else luck would decide where it is reached.
+    chance = isotonic_regression(hits / studies).x
+    reached = np.nonzero(chance >= landscape.probability)[0]
+    policy = float(reached[0] + ARMS) if len(reached) else float(runs)
+    alike = isotonic_regression(equal(landscape, most=60, studies=20 * studies)).x
+    even = float(np.interp(landscape.probability, alike, ARMS * np.arange(1, 61)))
+    return {"policy": policy, "equal": even, "ratio": policy / even}
+
+
+def announced(*, studies: int) -> dict[str, float]:
+    """Return how often the interval of the winner's gain on fresh seeds holds the truth.
+
+    And by how much the winner's mean exceeded the truth on the seeds that selected it, and on
+    fresh ones.
+    """
+    rng, rules = np.random.default_rng(3), replace(RULES, most=12)
+    held = looked = was = 0.0
+    for _ in range(studies):
+        values = rng.normal(0, 1, ARMS)
+        seen = [[value + rng.normal()] for value in values.tolist()]
+        while step := promotion(_arms(seen), rules) or settling(_arms(seen), rules):
+            more = step.seeds - len(seen[step.trial])
+            seen[step.trial] += (values[step.trial] + rng.normal(size=more)).tolist()
+        arms = _arms(seen)
+        winner = leader(arms, rules)
+        fresh = {arm: (values[arm] + rng.normal(size=FRESH)).tolist() for arm in (winner.trial, 0)}
+        known = winner.noise or Noise(1.0, 1)
+        sides = [Side(fresh[arm], known) for arm in (winner.trial, 0)]
+        found = effect(sides[0], sides[1], Robust(), sign=1, draws=500)
+        assert found is not None
+        truth = values[winner.trial] - values[0]
+        held += winner.trial == 0 or found[0] <= truth <= found[1]
+        looked += mean(seen[winner.trial]) - values[winner.trial]
+        was += mean(fresh[winner.trial]) - values[winner.trial]
+    return {"coverage": held / studies, "looked": looked / studies, "fresh": was / studies}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print the table and the figures, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="fewer studies, under a minute")
+    quick = parser.parse_args(arguments).quick
+    studies = 100 if quick else 400
+    print(f"Runs to name the best of {ARMS}, over {studies} simulated studies each\n")
+    print(f"{'landscape':<12}{'probability':>12}{'policy':>9}{'equal':>9}{'ratio':>8}")
+    ratios = {}
+    for one in LANDSCAPES:
+        found = ratio(one, studies=studies, runs=RUNS)
+        ratios[one.name] = found["ratio"]
+        print(
+            f"{one.name:<12}{one.probability:>12.0%}{found['policy']:>9.0f}{found['equal']:>9.0f}"
+            f"{found['ratio']:>8.2f}"
+        )
+    told = announced(studies=300 if quick else 2000)
+    print(
+        f"\nthe interval of the gain on {FRESH} fresh seeds held the truth: {told['coverage']:.1%}"
+    )
+    print(f"the winner looked better than it was by: {told['looked']:+.2f} sd of a seed")
+    print(f"and on fresh seeds by:                   {told['fresh']:+.2f}")
+    figures = {
+        "runs_ratio": max(ratios[one.name] for one in LANDSCAPES if one.counts),
+        **{f"ratio_{name}": value for name, value in ratios.items()},
+        **told,
+    }
+    ok = bool(
+        figures["runs_ratio"] <= TARGETS["runs_ratio"] and told["coverage"] >= TARGETS["coverage"]
+    )
+    rounded = {name: round(value, 3) for name, value in figures.items()}
+    print(json.dumps({**rounded, "studies": studies, "targets": TARGETS, "ok": ok}))
+    return 0 if ok else 1
+
+
+def _arms(seen: list[list[float]]) -> list[Arm]:
+    """The race as it stands, with the noise pooled."""
+    degrees = sum(len(values) - 1 for values in seen)
+    squares = sum(deviation(values) ** 2 * (len(values) - 1) for values in seen)
+    known = Noise((squares / degrees) ** 0.5, degrees) if degrees else None
+    return [Arm(i, dict(enumerate(values)), len(values), known) for i, values in enumerate(seen)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
