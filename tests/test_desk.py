@@ -8,16 +8,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.app.commands import command, environment, lay_out
-from trialwright.analysis.hypotheses import parsed, standings
+from trialwright.analysis.claims import standings
 from trialwright.desk import Assignment, Desk, Offer, Told
 from trialwright.errors import StudyBusy, StudyError
 from trialwright.history import History, read
-from trialwright.records import Admission, Observation, Refusal, Request, RunKey
+from trialwright.records import Admission, Claim, Extent, Observation, Refusal, Request, RunKey
 from trialwright.report.write import write
 from trialwright.study import Study
 from trialwright.studyfile import load
@@ -286,72 +287,65 @@ def test_notes_are_kept_with_author_and_trial(tmp_path: Path) -> None:
             agent.note(text, trial)
 
 
-def test_a_hypothesis_is_held_against_whoever_tries_it(tmp_path: Path) -> None:
-    """It is open until a trial makes that one change, by whom ever; code alone says what came."""
-    agent = desk(tmp_path, trials=4)
+def test_a_claim_is_written_down_and_tested_by_later_trials(tmp_path: Path) -> None:
+    """It is open until later trials compare its sides; the report says where it stands."""
+    agent = desk(tmp_path, trials=8)
     agent.tell(str(agent.ask().run), Told(outcome="done", metrics={"val_acc": 0.5}))
-    agent.hypothesize("too slow", {"lr": 0.2}, expect="better")
-    agent.hypothesize("it  is\ndeep enough", {"depth": 7}, expect="worse", against=0)
-    assert [one.status for one in standings(agent.history())] == ["open", "open"]
+    region = (Extent(parameter="lr", low=0.2),)
+    claim = Claim(by="", text=" too\nslow ", what="region", region=region)
+    assert agent.claim(claim) == 0
+    [standing] = standings(agent.history())
+    assert (standing.claim.by, standing.claim.text, standing.status) == (
+        "visitor",
+        "too slow",
+        "open",
+    )
     other = desk(tmp_path, by="other")
-    for change, value in (({"lr": 0.2, "depth": 5}, 0.9), ({"lr": 0.2}, 0.6), ({"depth": 7}, 0.7)):
-        other.propose(Offer(change=change, parent=0))
+    for change in ({"lr": 0.3, "depth": 5}, {"lr": 0.15, "depth": 5}):
+        assert isinstance(other.propose(Offer(change=change, parent=0)), Admission)
+    for value in (0.9, 0.6):
         other.tell(str(other.ask().run), Told(outcome="done", metrics={"val_acc": value}))
-    stood = [(one.by, one.status, one.trial) for one in standings(read(agent.study.folder))]
-    assert stood == [("visitor", "consistent", 2), ("visitor", "contradicted", 3)]
+    [standing] = standings(read(agent.study.folder))
+    assert (standing.status, standing.comparisons, standing.trials) == ("tentative", 1, (1, 2))
     write(agent.history(), agent.study.folder)
-    markdown = (agent.study.folder / "report.md").read_text()
-    assert "visitor on trial 0: hypothesis: lr = 0.2 is better than trial 0: too slow" in markdown
-    assert "depth = 7 is worse than trial 0: it is deep enough" in markdown
+    for name in ("report.md", "report.html"):
+        text = (agent.study.folder / name).read_text()
+        assert "too slow" in text, name
+        assert "tentative" in text, name
 
 
 @pytest.mark.parametrize(
-    ("claim", "change", "against", "words"),
+    ("changes", "words"),
     [
-        ("x", {"momentum": 0.9}, None, "momentum = 0.9 is unknown; the parameters are lr, depth"),
-        ("x", {"lr": 7.0}, None, "lr = 7.0 is not a number from 0.001 to 1"),
-        (" ", {"lr": 0.2}, None, "one parameter's value, and says why"),
-        ("x", {"lr": 0.2, "depth": 4}, None, "one change; given: 'x', lr, depth"),
-        ("x", {"lr": 0.1}, 0, "trial 0 has lr = 0.1 itself: no result could contradict"),
-        ("x", {"lr": 0.3}, 0, "trial 1 has tried lr = 0.3 on trial 0 already"),
-        ("x", {"lr": 0.2}, 2, "trial 2 failed: there is no value to hold"),
-        ("x", {"lr": 0.2}, 9, "there is no trial 9"),
+        ({"region": (Extent(parameter="momentum"),)}, "momentum is no parameter"),
+        ({"region": (Extent(parameter="lr", low=7.0),)}, "holds no value of a number from 0.001"),
+        ({"region": (Extent(parameter="lr", low=0.0),)}, "nothing could contradict the claim"),
+        ({"region": (Extent(parameter="lr"),)}, "say which values of lr"),
+        ({"text": " "}, "1 to 400 characters"),
+        ({"what": "no_effect", "region": (Extent(parameter="lr"),)}, "below which threshold"),
+        ({"what": "rate"}, "which share of seeds"),
+        ({"what": "interaction"}, "interaction is about 2 parameters, not 1"),
+        ({"where": "momentum > 1"}, "momentum"),
     ],
 )
-def test_what_no_result_could_contradict_is_no_hypothesis(
-    tmp_path: Path, claim: str, change: dict[str, float], against: int | None, words: str
+def test_a_claim_that_cannot_be_tested_is_refused(
+    tmp_path: Path, changes: dict[str, object], words: str
 ) -> None:
-    """The message says what to do; nothing is noted."""
-    agent = desk(tmp_path, trials=4)
-    for tried in ({"lr": 0.1, "depth": 3}, {"lr": 0.3}):
-        agent.propose(Offer(change=tried))
-        agent.tell(str(agent.ask().run), Told(outcome="done", metrics={"val_acc": 0.5}))
-    agent.propose(Offer(change={"lr": 0.5}))
-    agent.tell(str(agent.ask().run), Told(outcome="failed", cause="diverged"))
+    """The message says what to do; nothing is written down."""
+    agent = desk(tmp_path)
+    whole = Claim(by="", text="x", what="region", region=(Extent(parameter="lr", low=0.2),))
     with pytest.raises(StudyError, match=words):
-        agent.hypothesize(claim, change, expect="better", against=against)
-    assert agent.history().notes == []
+        agent.claim(replace(whole, **changes))  # type: ignore[arg-type]
+    assert agent.history().claims == []
 
 
-def test_before_any_result_a_hypothesis_names_its_trial(tmp_path: Path) -> None:
-    """There is no best yet; a trial that is under way can be named."""
-    agent = desk(tmp_path, trials=4)
-    with pytest.raises(StudyError, match="no result to hold a hypothesis against yet"):
-        agent.hypothesize("x", {"lr": 0.2}, expect="better")
-    agent.ask()
-    assert agent.hypothesize("x", {"lr": 0.2}, expect="same", against=0).against == 0
-
-
-def test_a_hypothesis_needs_no_newer_ledger(tmp_path: Path) -> None:
-    """It is a note, in words that are read back; any other note is none."""
-    agent = desk(tmp_path, trials=4)
-    agent.tell(str(agent.ask().run), Told(outcome="done", metrics={"val_acc": 0.5}))
-    expected = agent.hypothesize("trial 3: a better one", {"lr": 0.25}, expect="no_worse")
-    agent.note("hypothesis: lr is better than trial 0: it is")
-    agent.note("hypothesis: lr = [1] is better than trial 0: it is")
-    kept = read(agent.study.folder)
-    assert [request.what for _, request in kept.requests if request.what != "tell"] == ["note"] * 3
-    assert [parsed(note.text) for note in kept.notes] == [expected, None, None]
+def test_the_same_claim_is_made_once(tmp_path: Path) -> None:
+    """Other words make it no other claim."""
+    agent = desk(tmp_path)
+    claim = Claim(by="", text="x", what="region", region=(Extent(parameter="lr", low=0.2),))
+    agent.claim(claim)
+    with pytest.raises(StudyError, match="claim 0 says the same already"):
+        desk(tmp_path, by="other").claim(replace(claim, text="y"))
 
 
 def test_notes_stand_in_both_reports(tmp_path: Path) -> None:

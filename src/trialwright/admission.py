@@ -12,11 +12,12 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from trialwright.analysis.claims import faults
 from trialwright.errors import ProposerError, SpaceError
 from trialwright.history import History
 from trialwright.propose.baselines import Random
 from trialwright.propose.proposer import Proposer
-from trialwright.records import Admission, Notice, Proposal, Refusal
+from trialwright.records import Admission, Claim, Notice, Proposal, Refusal
 from trialwright.task import Task
 
 ROUNDS = 3
@@ -24,6 +25,9 @@ ROUNDS = 3
 
 LONGEST_TEXT = 20_000
 """Characters of words per proposal; what a model writes beyond that helps nobody."""
+
+MOST_CLAIMS = 4
+"""Claims that are taken up of one proposal."""
 
 RESERVED = frozenset({"user", "grid", "rerun"})
 """Names in `Proposal.by` under which the study itself admits."""
@@ -38,6 +42,8 @@ class Sifted:
     admissions: list[Admission] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    """That came with what was admitted: to be noted before it, so that it can test them."""
 
 
 def sift(offered: object, history: History, *, n: int, code: str, own: bool = False) -> Sifted:
@@ -57,13 +63,15 @@ def sift(offered: object, history: History, *, n: int, code: str, own: bool = Fa
             refused = Proposal(configuration={}, by=_name(item))
             sifted.refusals.append(Refusal(proposal=refused, faults=(proposal,)))
             continue
-        faults = _faults(proposal, history, code=code, taken=taken)
+        wrong = _faults(proposal, history, code=code, taken=taken)
         if proposal.by in RESERVED and not own:
-            faults = (f"the name {proposal.by!r} is the study's own",)
-        if faults:
-            sifted.refusals.append(Refusal(proposal=proposal, faults=faults))
+            wrong = (f"the name {proposal.by!r} is the study's own",)
+        if wrong:
+            sifted.refusals.append(Refusal(proposal=proposal, faults=wrong))
             continue
-        canonical = replace(proposal, configuration=history.space.canonical(proposal.configuration))
+        _take_claims(proposal, history, sifted)
+        configuration = history.space.canonical(proposal.configuration)
+        canonical = replace(proposal, configuration=configuration, claims=())
         taken.add(history.space.key(canonical.configuration))
         sifted.admissions.append(
             Admission(
@@ -87,6 +95,8 @@ def ask(proposer: Proposer, task: Task, history: History, *, n: int, seed: int) 
         more = sift(offered, history, n=n, code=code)
         sifted.admissions += more.admissions
         sifted.refusals += more.refusals
+        sifted.claims += more.claims
+        sifted.notices += more.notices
         if notice is not None:
             sifted.notices.append(notice)
         if sifted.admissions or notice is not None or not offered:
@@ -127,20 +137,32 @@ def _sound(item: object) -> Proposal | str:
     return proposal if length <= LONGEST_TEXT else f"{length} characters; {LONGEST_TEXT} allowed"
 
 
+def _take_claims(proposal: Proposal, history: History, sifted: Sifted) -> None:
+    """Take the claims up that can be tested; of the others, say what to do."""
+    for claim in proposal.claims[:MOST_CLAIMS]:
+        wrong = faults(claim, history)
+        if wrong:
+            text = f"{proposal.by} claims what can't be tested: {'; '.join(wrong)}"
+            notice = Notice(level="info", topic="claim", text=text[:LONGEST_TEXT])
+            sifted.notices.append(notice)
+        else:
+            sifted.claims.append(replace(claim, by=proposal.by))
+
+
 def _faults(proposal: Proposal, history: History, *, code: str, taken: set[str]) -> tuple[str, ...]:
-    faults = history.space.check(proposal.configuration)
-    if faults:
-        return faults
+    wrong = history.space.check(proposal.configuration)
+    if wrong:
+        return wrong
     referred = {"parent": proposal.parent}
     if proposal.hypothesis is not None:
         referred["hypothesis.against"] = proposal.hypothesis.against
-    faults = tuple(
+    wrong = tuple(
         f"{what} = {number} is no trial; there are {len(history.trials)}, numbered from 0"
         for what, number in referred.items()
         if number is not None and not 0 <= number < len(history.trials)
     )
-    if faults:
-        return faults
+    if wrong:
+        return wrong
     repeat = history.seen(proposal.configuration, code=code)
     if repeat is not None:
         return (f"the same configuration as trial {repeat}",)

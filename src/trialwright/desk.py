@@ -12,11 +12,11 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from trialwright import admission
-from trialwright.analysis import hypotheses
+from trialwright.analysis.claims import faults
 from trialwright.analysis.heldout import withhold
 from trialwright.errors import StudyBusy, StudyError
 from trialwright.execute.local import LocalRunner
@@ -28,6 +28,7 @@ from trialwright.ledger import SqliteLedger
 from trialwright.records import (
     Admission,
     Cause,
+    Claim,
     Curve,
     Entry,
     Hypothesis,
@@ -39,7 +40,10 @@ from trialwright.records import (
     Request,
     RunKey,
 )
+from trialwright.report.notebook import inbox
+from trialwright.report.notebook import write as notebook
 from trialwright.session import Session
+from trialwright.steering import wished
 from trialwright.study import Study
 from trialwright.task import RunnerPlan
 
@@ -280,45 +284,38 @@ class Desk:
             self.trial(trial)
         self._ask_for(Request(what="note", by=self.by, text=text.strip(), trial=trial))
 
-    def hypothesize(
-        self,
-        claim: str,
-        change: Mapping[str, Scalar],
-        *,
-        expect: hypotheses.Expectation,
-        against: int | None = None,
-    ) -> hypotheses.Expected:
-        """Write a hypothesis down: what one parameter's value would do to trial `against`.
+    def claim(self, claim: Claim) -> int:
+        """Write a claim down, under this agent's name; return its number, from 0.
 
-        None takes the best so far. It proposes nothing; whichever trial makes that change tests it.
+        Trials that come later test it; where it stands, `analysis.claims` says.
 
         Raises:
-            StudyError: the parameter is unknown or the value illegal; no result could contradict
-                the claim; or the result is there already.
+            StudyError: it can't be tested; the message says what to do.
         """
-        history = self.history()
-        rival = history.best() if against is None else self.trial(against)
-        if rival is None:
-            raise StudyError(
-                "there is no result to hold a hypothesis against yet: run a trial first, or propose"
-                " one with what you expect of it"
-            )
-        if not claim.strip() or len(change) != 1:
-            raise StudyError(
-                "a hypothesis is about one parameter's value, and says why: its claim in words, and"
-                f" one change; given: {claim.strip()!r}, {', '.join(change) or 'no parameter'}"
-            )
-        changed = {**rival.configuration, **change}
-        faults = history.space.check(changed)
-        if faults:
-            raise StudyError("refused: " + "; ".join(faults))
-        canonical = history.space.canonical(changed)
-        name = next(iter(change))
-        value = canonical.get(name, change[name])
-        expected = hypotheses.Expected(" ".join(claim.split()), name, value, expect, rival.number)
-        _check_testable(expected, canonical, rival, history)
-        self.note(str(expected), rival.number)
-        return expected
+        claim = replace(claim, by=self.by, text=" ".join(claim.text.split()))
+        wrong = faults(claim, self.history())
+        if wrong:
+            raise StudyError("refused: " + "; ".join(wrong))
+        self._ask_for(Request(what="claim", by=self.by, claim=claim))
+        return max(n for n, one in enumerate(self.history().claims) if one.claim == claim)
+
+    def steer(self, text: str) -> Admission | Refusal | None:
+        """Leave a person's wish for whoever proposes; a trial that it spells out is answered.
+
+        None: it is only words, or whoever runs the study has not answered in time.
+
+        Raises:
+            StudyError: there are no words in it.
+        """
+        wish = inbox.cleaned(text)
+        if not wish:
+            raise StudyError("a wish has words: what should be tried, or looked at, or left alone")
+        sequence = self._ask_for(Request(what="steer", text=wish))
+        if wished(wish, self.history()) is not None:
+            self._serve(lambda: sequence in self.history().answers)
+        with suppress(OSError):
+            notebook.tick(self.history(), self.study.folder)
+        return self.history().answers.get(sequence)
 
     def suggest(self, n: int = 1) -> list[Proposal]:
         """Return what the study's team would propose now; nothing is admitted."""
@@ -407,36 +404,6 @@ class Desk:
             detail=told.detail,
         )
         return withhold(observation, self.history().task)
-
-
-def _check_testable(
-    expected: hypotheses.Expected,
-    changed: Mapping[str, Scalar],
-    rival: Trial,
-    history: History,
-) -> None:
-    name = expected.parameter
-    if rival.state in ("failed", "pruned"):
-        raise StudyError(
-            f"trial {rival.number} {rival.state}: there is no value to hold a hypothesis against;"
-            " name a trial that is done"
-        )
-    if name not in changed:
-        raise StudyError(
-            f"{name} does not apply in trial {rival.number}: no result could contradict the claim;"
-            " name a trial in which it does"
-        )
-    if history.space.key(changed) == history.space.key(rival.configuration):
-        raise StudyError(
-            f"trial {rival.number} has {name} = {expected.value} itself: no result could contradict"
-            " the claim; name another value, or another trial"
-        )
-    tried = hypotheses.trying(history, expected)
-    if tried is not None and tried.state in ("done", "failed", "pruned"):
-        raise StudyError(
-            f"trial {tried.number} has tried {name} = {expected.value} on trial {rival.number}"
-            " already: a hypothesis comes before its result; write a note"
-        )
 
 
 def _check_told(

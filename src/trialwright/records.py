@@ -157,6 +157,8 @@ class Proposal:
     category: Category = "hyperparameter"
     claims: tuple[Claim, ...] = ()
     """What the proposer claims besides; on admission each becomes a record of its own."""
+    tests: int | None = None
+    """The claim that the trial is made to test, by its number from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from trialwright.space import NAME, Space
 
 Direction = Literal["maximize", "minimize"]
 Reduce = Literal["last", "best", "mean_last"]
-Member = Literal["expert", "tree", "random", "tpe", "gp", "cmaes"]
+Member = Literal["expert", "tree", "random", "tpe", "gp", "cmaes", "inquirer"]
 """Proposers that a team may name."""
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]

@@ -98,29 +98,21 @@ def test_without_json_each_verb_speaks_in_words(tmp_path: Path) -> None:
     assert "note by agent: mind the NaN" in listed
 
 
-def test_a_hypothesis_is_written_and_tested_from_the_shell(tmp_path: Path) -> None:
-    """`note` with a value and an expectation; `history` says what came of it, in words and JSON."""
+def test_a_claim_is_written_and_listed_from_the_shell(tmp_path: Path) -> None:
+    """What is tested, what contradicts it, where it stands; what can't be tested is refused."""
     lay_out(tmp_path, trials=3)
     played(tmp_path, 0.5)
-    noted = ran(tmp_path, "note", "too slow", "--set", "lr=0.2", "--expect", "better").stdout
-    assert noted == "noted: hypothesis: lr = 0.2 is better than trial 0: too slow\n"
-    assert "is better than trial 0: too slow [open]" in ran(tmp_path, "history").stdout
-    by_hand(tmp_path, "propose", "--set", "lr=0.2", "--parent", "0", "--by", "other")
-    played(tmp_path, 0.4)
-    assert "too slow [contradicted]" in ran(tmp_path, "history").stdout
-    told_of = by_hand(tmp_path, "history")["hypotheses"]
-    assert told_of == [
-        {
-            "claim": "too slow",
-            "by": "agent",
-            "parameter": "lr",
-            "value": 0.2,
-            "expects": "better",
-            "against": 0,
-            "status": "contradicted",
-            "trial": 1,
-        }
-    ]
+    words = ("too slow", "--with", "lr=0.2..", "--against", "lr=..0.1", "--expect", "better")
+    written = ran(tmp_path, "claim", *words).stdout
+    assert written.startswith("claim 0: val_acc is higher with lr from 0.2 on than without\n")
+    assert "one with lr from 0.2 on, one with lr up to 0.1" in written
+    assert "claim 0 by agent [open]: val_acc is higher" in ran(tmp_path, "history").stdout
+    assert "claim 0 by agent [open]" in ran(tmp_path, "claims").stdout
+    [told_of] = by_hand(tmp_path, "history")["claims"]  # type: ignore[misc]
+    assert (told_of["text"], told_of["status"], told_of["comparisons"]) == ("too slow", "open", 0)
+    refused = ran(tmp_path, "claim", "x", "--with", "mu")
+    assert refused.returncode == 2
+    assert "mu is no parameter" in refused.stderr
 
 
 def test_points_of_a_curve_are_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from trialwright.analysis.evalues import above, accepted, share_above, student, weight_of
@@ -256,22 +256,19 @@ def _measure(claim: Claim, history: History) -> list[str]:
 
 
 def _twice(claim: Claim, history: History) -> list[str]:
+    number = same(claim, history)
+    if number is None:
+        return []
+    return [f"claim {number} says the same already: its trials count for both"]
+
+
+def same(claim: Claim, history: History) -> int | None:
+    """Return the number of the claim that is tested alike, if there is one."""
     for number, claimed in enumerate(history.claims):
-        if _tested(claimed.claim) == _tested(claim):
-            return [f"claim {number} says the same already: its trials count for both"]
-    return []
-
-
-def _tested(claim: Claim) -> tuple[object, ...]:
-    return (
-        claim.what,
-        claim.region,
-        claim.contrast,
-        claim.metric,
-        claim.sense,
-        claim.threshold,
-        claim.where,
-    )
+        one = claimed.claim
+        if replace(claim, by=one.by, text=one.text) == one:
+            return number
+    return None
 
 
 # -- what was seen
@@ -324,12 +321,15 @@ def _within(
 
 
 def _floor(claim: Claim, history: History) -> float:
-    """The least deviation of one comparison: what the study's noise alone would make of it."""
+    """The least deviation of one comparison: half of what the study's noise would make of it.
+
+    Half, since the estimate of the noise is uncertain itself, and failures may have swollen it.
+    """
     if claim.metric not in ("", history.task.objective.metric):
         return 0.0
     known = noise(history)
     seeds = max(history.task.seeds.screen, 1)
-    return known.sd * math.sqrt(len(cells(claim)) / seeds) if known else 0.0
+    return known.sd / 2 * math.sqrt(len(cells(claim)) / seeds) if known else 0.0
 
 
 def _adjusted(claim: Claim, shown: Evidence) -> float:
@@ -381,8 +381,10 @@ def _status(
     if pro >= 1 / ALPHA or (adjusted >= 1 / ALPHA and contra <= 1):
         return "supported"
     estimate = _estimate(claim, shown)
+    if estimate is None and shown.adjusted is None:
+        return "open"
     if estimate is None:
-        return "tentative" if adjusted > 1 else "open"
+        return "tentative" if adjusted > 1 else "undecided"
     return "tentative" if _as_claimed(claim, estimate) else "undecided"
 
 

@@ -3,8 +3,8 @@
 Trials that differ in the claimed parameters alone share a background. Per background there is one
 comparison, over the seeds that every trial gets: further ones went to whoever looked good. It
 counts only where nobody could have picked a side by the other's result: the inquirer made all of
-its sides, or all were admitted before the first of them ended. Of the other later trials, a
-regression makes what can be made of them.
+its sides, or all were admitted before the first of them ended. Where there is no such comparison, a
+regression makes what can be made of the other later trials.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Evidence:
     left_out: int = 0
     """Backgrounds with a side that has no value, since its runs failed."""
     adjusted: tuple[float, float, float] | None = None
-    """Of a regression over the rest: the difference, its standard error, degrees of freedom."""
+    """Without any unit, of a regression: the difference, standard error, degrees of freedom."""
     weight: float = 0.0
     """Of the regression: the inverse of the difference's variance, in units of the noise's."""
 
@@ -81,20 +81,34 @@ def placed(history: History, claimed: Claimed) -> list[tuple[Trial, Cell]]:
     best = history.best()
     code = best.code if best else history.code
     return [
-        (trial, cell)
+        (trial, place[0])
         for trial in history.trials[claimed.trials :]
-        if trial.code == code and (cell := cell_of(claimed.claim, trial, history)) is not None
+        if trial.code == code and (place := _place(history, claimed.claim, trial)) is not None
     ]
 
 
 def grouped(
     claim: Claim, found: Sequence[tuple[Trial, Cell]], history: History
 ) -> dict[str, dict[Cell, list[Trial]]]:
-    """Return trials by background and side."""
+    """Return trials that were placed, by background and side."""
     groups: dict[str, dict[Cell, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for trial, cell in found:
-        groups[background(claim, trial.configuration, history)][cell].append(trial)
+        place = _place(history, claim, trial)
+        assert place is not None
+        groups[place[1]][cell].append(trial)
     return groups
+
+
+def _place(history: History, claim: Claim, trial: Trial) -> tuple[Cell, str] | None:
+    """The side and the background of a trial, which never change: worked out once."""
+    known = history.memo.setdefault(("placed", claim), {})
+    assert isinstance(known, dict)
+    if trial.number not in known:
+        cell = cell_of(claim, trial, history)
+        behind = background(claim, trial.configuration, history)
+        known[trial.number] = None if cell is None else (cell, behind)
+    place: tuple[Cell, str] | None = known[trial.number]
+    return place
 
 
 class _Reading:
@@ -112,14 +126,18 @@ class _Reading:
 
 
 def value_of(claim: Claim, task: Task) -> Value:
-    """Return how a run is read for a claim: None of a run that says nothing."""
+    """Return how a run is read for a claim: None of a run that says nothing.
+
+    Whether seeds fail and how good they are otherwise are two questions: what fell beyond
+    `seeds.failure` says nothing of values, where one failure outweighs every difference.
+    """
     metric = claim.metric or task.objective.metric
     if claim.what == "rate" or metric == FAILURE:
         return lambda run: failed(run, task)
 
     def read(run: Run) -> float | None:
         seen = run.observation
-        if seen is None or seen.outcome != "done":
+        if seen is None or seen.outcome != "done" or failed(run, task):
             return None
         found = seen.value if metric == task.objective.metric else seen.measures.get(metric)
         return found if found is not None and math.isfinite(found) else None
@@ -208,7 +226,7 @@ def _differences(
             _compare(chosen, read, found=found)
         else:
             rest += [(trial, cell) for cell, trials in group.items() for trial in trials]
-    if claim.what in ("direction", "region") and claim.metric != FAILURE:
+    if not found.units and claim.what in ("direction", "region") and claim.metric != FAILURE:
         _regress(claim, rest, read, history=history, found=found)
     return found
 

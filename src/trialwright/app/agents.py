@@ -1,8 +1,8 @@
-"""The shell's verbs for outside agents: `ask`, `tell`, `propose`, `suggest`, `history`, `note`."""
+"""The shell's verbs for outside agents: `ask`, `tell`, `propose`, `history`, `claim` and others."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +45,25 @@ class Expectation(StrEnum):
     worse = "worse"
     no_worse = "no_worse"
     same = "same"
+
+
+class What(StrEnum):
+    """Kinds of claims."""
+
+    direction = "direction"
+    region = "region"
+    interaction = "interaction"
+    rate = "rate"
+    no_effect = "no_effect"
+
+
+class Sense(Enum):
+    """Where a metric goes."""
+
+    higher = "higher"
+    lower = "lower"
+    better = "better"
+    worse = "worse"
 
 
 @verbs.command()
@@ -165,34 +184,64 @@ def note(
     text: Annotated[str, typer.Argument(help="What to write down.", metavar="TEXT")],
     *,
     trial: Annotated[int | None, typer.Option(help="The trial that it is about.", min=0)] = None,
-    value: Annotated[
-        str | None,
-        typer.Option(
-            "--set",
-            help="Of a hypothesis: the value that would do it.",
-            metavar="NAME=VALUE",
-        ),
-    ] = None,
-    expect: Annotated[
-        Expectation | None, typer.Option(help="Of a hypothesis: how it would then compare.")
-    ] = None,
     study: StudyOption = None,
     by: By = "agent",
     json: Json = False,
 ) -> None:
-    """Write a note into the study, for whoever reads its history; or a hypothesis."""
+    """Write a note into the study, for whoever reads its history."""
     from trialwright.app import visiting
 
-    visit = visiting.Visit(study, by, json)
-    if value is None and expect is None:
-        visiting.note(visit, text, trial)
-    elif value is None or expect is None:
-        raise StudyError(
-            "a hypothesis can be tested: say which value would do it with --set NAME=VALUE, and"
-            " what it would do with --expect better, worse, no_worse or same"
-        )
-    else:
-        visiting.hypothesis(visit, text, value, expect.value, against=trial)
+    visiting.note(visiting.Visit(study, by, json), text, trial)
+
+
+@verbs.command()
+def claim(
+    text: Annotated[str, typer.Argument(help="What you hold to be true.", metavar="TEXT")],
+    *,
+    extent: Annotated[
+        list[str],
+        typer.Option("--with", help="A parameter, or values of it.", metavar="NAME[=A..B|=A,B]"),
+    ],
+    against: Annotated[
+        list[str] | None,
+        typer.Option(help="What it is held against; else all else.", metavar="NAME=A..B|=A,B"),
+    ] = None,
+    what: Annotated[What | None, typer.Option(help="What is claimed.")] = None,
+    expect: Annotated[Sense, typer.Option(help="Where the metric goes.")] = Sense.higher,
+    threshold: Annotated[
+        float | None, typer.Option(help="By more than this, in the metric's unit.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="Another metric than the goal's; failure: seeds that fail.")
+    ] = "",
+    where: Annotated[str, typer.Option(help="Of trials that meet this.", metavar="CONDITION")] = "",
+    study: StudyOption = None,
+    by: By = "agent",
+    json: Json = False,
+) -> None:
+    """Claim something that later trials can contradict; they decide where it stands."""
+    from trialwright.analysis.claiming import Draft
+    from trialwright.app import visiting
+
+    draft = Draft(
+        text=text,
+        extents=tuple(extent),
+        against=tuple(against or ()),
+        what=what.value if what else None,
+        expect=expect.value,
+        threshold=threshold,
+        metric=metric,
+        where=where,
+    )
+    visiting.claim(visiting.Visit(study, by, json), draft)
+
+
+@verbs.command()
+def claims(*, study: StudyOption = None, json: Json = False) -> None:
+    """List the claims, and where each stands."""
+    from trialwright.app import visiting
+
+    visiting.claims(visiting.Visit(study, json=json))
 
 
 @verbs.command()

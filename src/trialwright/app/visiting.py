@@ -10,12 +10,14 @@ from typing import cast, get_args
 
 import typer
 
-from trialwright.analysis.hypotheses import Expectation, parsed, standings
+from trialwright.analysis.claiming import Draft, drafted
+from trialwright.analysis.claims import contradicting, standings, statement
 from trialwright.app.digest import (
     Filter,
     assignment_digest,
     history_digest,
     proposal_digest,
+    standing_digest,
     trial_digest,
 )
 from trialwright.app.place import to_run
@@ -23,6 +25,7 @@ from trialwright.app.running import opened
 from trialwright.desk import Desk, Offer, Told
 from trialwright.errors import StudyError
 from trialwright.expression import Scalar
+from trialwright.history import History
 from trialwright.records import Admission, Cause, Refusal
 from trialwright.space import Space
 from trialwright.studyfile.fields import scalar
@@ -120,13 +123,10 @@ def history(visit: Visit, choice: Filter) -> None:
         status = trial.verdict.status if trial.verdict else ""
         head = f"{trial.number:>4} {trial.state:<9} {value:>10} {status:<11}"
         lines.append(f"{head} {settings(trial.configuration)}")
-    found = iter(standings(told))
     for note in told.notes:
         about = f" on trial {note.trial}" if note.trial is not None else ""
-        expected = parsed(note.text)
-        became = next(found, None) if expected and expected.parameter in told.space else None
-        ending = f" [{became.status}]" if became else ""
-        lines.append(f"note by {note.by}{about}: {note.text}{ending}")
+        lines.append(f"note by {note.by}{about}: {note.text}")
+    lines += _claims(told)
     visit.say(history_digest(told, choice), *(lines or ["there are no trials yet"]))
 
 
@@ -136,15 +136,36 @@ def note(visit: Visit, text: str, trial: int | None) -> None:
     visit.say({"text": text, "by": visit.by, "trial": trial}, "noted")
 
 
-def hypothesis(
-    visit: Visit, text: str, value: str, expect: Expectation, *, against: int | None
-) -> None:
-    """Write a hypothesis: what `value`, NAME=VALUE, would do to a trial."""
+def claim(visit: Visit, draft: Draft) -> None:
+    """Write a claim down."""
     desk = visit.desk()
-    change = dict([value_of(value, desk.study.task.space)])
-    expected = desk.hypothesize(text, change, expect=expect, against=against)
-    document = {"text": str(expected), "by": visit.by, "trial": expected.against}
-    visit.say(document, f"noted: {expected}")
+    number = desk.claim(drafted(draft, desk.study.task))
+    standing = standings(desk.history())[number]
+    tested = statement(standing.claim, desk.study.task.objective.metric)
+    visit.say(
+        standing_digest(standing, desk.history()),
+        f"claim {number}: {tested}",
+        f"could be contradicted by {contradicting(standing.claim)}",
+    )
+
+
+def claims(visit: Visit) -> None:
+    """List claims."""
+    told = visit.desk().history()
+    found = standings(told)
+    visit.say([standing_digest(one, told) for one in found], *(_claims(told) or [NO_CLAIMS]))
+
+
+def _claims(told: History) -> list[str]:
+    metric = told.task.objective.metric
+    return [
+        f"claim {one.number} by {one.claim.by} [{one.status}]: {statement(one.claim, metric)};"
+        f" {one.sentence}"
+        for one in standings(told)
+    ]
+
+
+NO_CLAIMS = "nobody has claimed anything yet"
 
 
 def value_of(text: str, space: Space) -> tuple[str, Scalar]:

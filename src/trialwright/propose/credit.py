@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from trialwright.analysis.matching import DESIGNER
 from trialwright.history import History, Trial
 from trialwright.task import Agent, Task
 
@@ -37,6 +38,8 @@ PRIOR: Mapping[str, tuple[float, float]] = {
     "tree": (2.0, 2.0),
 }
 """Weights at `EARLY` and at `LATE` trials. Others have `UNKNOWN`."""
+INQUIRY = 0.5
+"""Share of who tests claims, beside others: it wants to know, and can't be judged by gains."""
 MODEL = (8.0, 2.0)
 """Of language models, all of them together."""
 UNKNOWN = (1.0, 1.0)
@@ -111,6 +114,36 @@ def standings(
 
     `models`: those that are language models.
     """
+    judged = [name for name in names if name != DESIGNER]
+    if not judged or len(judged) == len(names):
+        return _earned(names, history, models=models)
+    earned = {one.name: one for one in _earned(judged, history, models=models)}
+    left = 1 - INQUIRY
+    scaled = {
+        name: replace(one, share=one.share * left, prior=one.prior * left)
+        for name, one in earned.items()
+    }
+    return [scaled[name] if name in scaled else _inquiring(history) for name in names]
+
+
+def _inquiring(history: History) -> Standing:
+    """The fixed place of who tests claims."""
+    own = [t for t in history.trials[-WINDOW:] if t.proposal.by == DESIGNER]
+    return Standing(
+        name=DESIGNER,
+        share=INQUIRY,
+        prior=INQUIRY,
+        credit=0.0,
+        trust=1.0,
+        trials=sum(trial.state in ("done", "failed", "pruned") for trial in own),
+        sentence=f"{DESIGNER} tests claims and gets {INQUIRY:.0%} of the trials, while there is"
+        " any to test",
+    )
+
+
+def _earned(
+    names: Sequence[str], history: History, *, models: Collection[str] = ()
+) -> list[Standing]:
     prior = _priors(names, models, count=len(history.trials))
     records = _records(names, history)
     credit = _credit(records, _costs(names, history))
@@ -140,7 +173,7 @@ def in_line(names: Sequence[str]) -> list[str]:
     Judgement that needs no results comes first, the expert before a model: its sensible default is
     what the others can be measured against.
     """
-    return sorted(names, key=lambda name: -PRIOR.get(name, UNKNOWN)[0])
+    return sorted(names, key=lambda name: (name == DESIGNER, -PRIOR.get(name, UNKNOWN)[0]))
 
 
 @dataclass(slots=True)

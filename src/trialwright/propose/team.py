@@ -18,6 +18,7 @@ from trialwright.history import History
 from trialwright.propose.baselines import Random, is_fresh
 from trialwright.propose.credit import PRIOR, Standing, in_line, standings
 from trialwright.propose.expert import Expert
+from trialwright.propose.inquiry import Inquirer
 from trialwright.propose.proposer import Proposer
 from trialwright.propose.tree import TreeSearch
 from trialwright.records import Proposal
@@ -45,6 +46,8 @@ def member(
             return Expert()
         case "tree":
             return TreeSearch()
+        case "inquirer":
+            return Inquirer()
         case "random":
             return Random()
         case "tpe" | "gp" | "cmaes":

@@ -37,7 +37,7 @@ TOOLS = {
     "ask_run",
     "report_run",
     "write_note",
-    "write_hypothesis",
+    "write_claim",
 }
 
 
@@ -126,20 +126,21 @@ def test_a_client_drives_a_study_from_an_empty_folder_to_a_best(tmp_path: Path, 
             suggested = (await said(client, "suggest", n=2))["suggestions"]
             assert len(suggested) == 2
             await said(client, "propose", change={"lr": 0.1, "depth": 3}, why="the defaults")
-            untried = {"claim": "it overshoots", "parameter": "lr", "value": 0.9}
+            claim = {"text": "it overshoots", "extents": ["lr=0.5.."], "expect": "worse"}
+            claimed = await said(client, "write_claim", **claim)
+            assert (claimed["claim"], claimed["status"]) == (0, "open")
+            assert claimed["tested"].startswith("val_acc is lower with lr from 0.5 on")
             for change in ({"lr": 0.3}, {"depth": 5}, {"lr": 0.9}):
                 run = (await said(client, "start_run"))["run"]
                 await ended(client, run)
                 await said(client, "propose", change=change, why="one at a time", expect="better")
-            await said(client, "write_hypothesis", **untried, expect="worse", against=2)
             last = await ended(client, (await said(client, "start_run"))["run"])
             assert last["hypothesis_status"] == "contradicted"
             await said(client, "write_note", text="0.3 and 5", trial=2)
             assert "budget" in await wrong(client, "start_run")
             history = await said(client, "read_history", sort="value")
             assert history["trials"][0]["configuration"] == {"lr": 0.3, "depth": 5}
-            became = [(one["status"], one["trial"]) for one in history["hypotheses"]]
-            assert became == [("consistent", 3)]
+            assert [one["text"] for one in history["claims"]] == ["it overshoots"]
             full = await said(client, "read_trial", trial=2)
             assert len(full["runs"][0]["curve"]["steps"]) == 3
 
@@ -149,7 +150,7 @@ def test_a_client_drives_a_study_from_an_empty_folder_to_a_best(tmp_path: Path, 
     assert best is not None
     assert best.configuration == {"lr": 0.3, "depth": 5}
     assert {trial.proposal.by for trial in history.trials} == {"visitor"}
-    assert [note.text for note in history.notes][1:] == ["0.3 and 5"]
+    assert [note.text for note in history.notes] == ["0.3 and 5"]
     assert history.closed is not None
     assert ran(tmp_path, "best", "--as", "args").stdout.strip() == "--lr=0.3 --depth=5"
 
@@ -171,10 +172,8 @@ def test_what_is_wrong_is_told_to_the_agent(tmp_path: Path) -> None:
             assert "there is no trial 9" in await wrong(client, "start_run", trial=9)
             assert "there is no run '9'" in await wrong(client, "wait_run", run="9")
             assert "expect" in await wrong(client, "propose", change={}, why="", expect="best")
-            expected = {"claim": "x", "parameter": "mu", "value": 1, "expect": "better"}
-            assert "no result to hold" in await wrong(client, "write_hypothesis", **expected)
-            fault = await wrong(client, "write_hypothesis", **expected, against=0)
-            assert "mu = 1 is unknown; the parameters are lr, depth" in fault
+            fault = await wrong(client, "write_claim", text="x", extents=["mu"])
+            assert "mu is no parameter; there are lr, depth" in fault
             asked = await said(client, "ask_run")
             told = {"run": asked["run"], "outcome": "done"}
             assert "tells val_acc" in await wrong(client, "report_run", **told)
@@ -223,7 +222,9 @@ def test_a_fresh_agent_is_told_what_to_do(tmp_path: Path) -> None:
             tune = await client.get_prompt("tune")
             assert "`read_task`" in tune.messages[0].content.text  # type: ignore[union-attr]
             resources = {str(one.uri) for one in (await client.list_resources()).resources}
-            assert resources == {"study://task", "study://history", "study://importance"}
+            assert resources == {
+                "study://task", "study://history", "study://importance", "study://memory"
+            }  # fmt: skip
             task = await client.read_resource("study://task")
             assert json.loads(task.contents[0].text)["goal"] == "maximize val_acc"  # type: ignore[union-attr]
 

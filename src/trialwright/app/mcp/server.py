@@ -53,7 +53,7 @@ def server(tools: Tools) -> MCPServer:
         tools.ask_run,
         tools.report_run,
         tools.write_note,
-        tools.write_hypothesis,
+        tools.write_claim,
     ):
         built.add_tool(_answering(tool, ToolError), structured_output=False)
     _add_resources(built, tools)
@@ -130,6 +130,12 @@ def _add_resources(built: MCPServer, tools: Tools) -> None:
         built.resource(uri, name=name, description=reader.__doc__, mime_type="application/json")(
             read
         )
+    built.resource(
+        "study://memory",
+        name="memory",
+        description=tools.read_memory.__doc__,
+        mime_type="text/markdown",
+    )(_without_arguments(_answering(tools.read_memory, ResourceError)))
     built.resource("study://trial/{trial}", name="trial", description=tools.read_trial.__doc__)(
         _answering(tools.read_trial, ResourceError)
     )

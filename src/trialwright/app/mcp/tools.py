@@ -10,6 +10,8 @@ import json
 import time
 from typing import Literal
 
+from trialwright.analysis.claiming import Draft, Sense, What, drafted
+from trialwright.analysis.claims import standings
 from trialwright.analysis.importance import importance
 from trialwright.app.digest import (
     Filter,
@@ -17,6 +19,7 @@ from trialwright.app.digest import (
     history_digest,
     importance_digest,
     proposal_digest,
+    standing_digest,
     task_digest,
     trial_digest,
 )
@@ -27,6 +30,7 @@ from trialwright.errors import StudyBusy, StudyError
 from trialwright.expression import Scalar
 from trialwright.history import History, Run, State
 from trialwright.records import Admission, Cause, Interval, Refusal, RunKey
+from trialwright.report.notebook.recall import memory_page
 
 LONGEST_WAIT_S = 600.0
 LOOK_S = 0.05
@@ -63,6 +67,10 @@ class Tools:
     def read_importance(self) -> str:
         """Read how much each parameter matters for the goal, and how sure that is."""
         return _text({"parameters": importance_digest(importance(self._desk.history()))})
+
+    def read_memory(self) -> str:
+        """Read what the study believes: principles, what proved false, open questions."""
+        return memory_page(self._desk.history())
 
     def suggest(self, n: int = 1) -> str:
         """See what the study's own team would propose now; nothing is admitted."""
@@ -175,21 +183,38 @@ class Tools:
         self._desk.note(text, trial)
         return _text({"noted": text, "trial": trial})
 
-    def write_hypothesis(
+    def write_claim(
         self,
-        claim: str,
-        parameter: str,
-        value: Scalar,
-        expect: Literal["better", "worse", "no_worse", "same"],
-        against: int | None = None,
+        text: str,
+        extents: list[str],
+        *,
+        what: What | None = None,
+        expect: Sense = "better",
+        threshold: float | None = None,
+        against: list[str] | None = None,
+        metric: str = "",
+        where: str = "",
     ) -> str:
-        """Write down, before it is tried, what one parameter's value would do to a trial, and why.
+        """Claim something general that later trials can contradict; code says where it stands.
 
-        `against` is that trial (default: the best so far). Nothing is proposed; whichever trial
-        makes this one change tests it, and read_history says what came of it.
+        `extents`: the parameters, each "lr" (larger values), "lr=0.1..0.5", "lr=0.1.." or
+        "act=relu,gelu"; `against` likewise, if not all other values. `what`: direction, region,
+        interaction (two extents together), rate (of seeds that fail), no_effect. `expect` says
+        where the metric goes: better, worse, higher, lower. What can't be tested is refused.
         """
-        expected = self._desk.hypothesize(claim, {parameter: value}, expect=expect, against=against)
-        return _text({"noted": str(expected), "against": expected.against, "status": "open"})
+        draft = Draft(
+            text=text,
+            extents=tuple(extents),
+            against=tuple(against or ()),
+            what=what,
+            expect=expect,
+            threshold=threshold,
+            metric=metric,
+            where=where,
+        )
+        number = self._desk.claim(drafted(draft, self._desk.study.task))
+        history = self._desk.history()
+        return _text(standing_digest(standings(history)[number], history))
 
     def _key(self, run: str) -> RunKey:
         for trial in self._history().trials:
