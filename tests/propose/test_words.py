@@ -9,7 +9,7 @@ import pytest
 
 from tests.propose.proposer_conformance import MIXED, Journal, task_of
 from trialwright.analysis.compare import hypothesis_status
-from trialwright.propose import knowledge, words
+from trialwright.propose import knowledge, reasons, words
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.expert import Expert
 from trialwright.propose.moves import Move, moves
@@ -180,3 +180,52 @@ def test_a_claim_against_a_failure_is_decided_by_a_result() -> None:
     assert proposal.hypothesis.claim.endswith("brings a result, where trial 1 failed")
     journal.ended(proposal, 0.6)
     assert hypothesis_status(journal.history, journal.history.trials[2]) == "supported"
+
+
+def boosted(metric: str) -> Journal:
+    """A study of one trial of boosted trees: small steps, many trees."""
+    space = Space(
+        (
+            Float("learning_rate", 0.001, 1.0, log=True, default=0.3),
+            Int("n_estimators", 100, 500, default=100),
+            Int("max_depth", 3, 11, default=6),
+            Float("scale_pos_weight", 1.0, 10.0, default=1.0),
+        )
+    )
+    task = Task(name="t", objective=Objective(metric=metric), space=space, model="xgboost")
+    journal = Journal(task)
+    values = {"learning_rate": 0.02, "n_estimators": 450, "max_depth": 3, "scale_pos_weight": 1.0}
+    journal.ended(Proposal(configuration=values, by="expert"), 0.5)
+    return journal
+
+
+def test_what_is_known_speaks_for_a_value_whichever_way_it_lies() -> None:
+    """Larger steps are not called small ones, nor fewer trees more of them."""
+    told = 0
+    for move, proposal in worded(boosted("val_r2")):
+        if move.kind != "recipe" or not move.text.startswith("start from what is sensible"):
+            continue
+        said = proposal.reasons
+        assert proposal.configuration["learning_rate"] > 0.02  # type: ignore[operator]
+        assert said["learning_rate"].startswith("larger steps: ")
+        assert "small" not in said["learning_rate"]
+        assert proposal.configuration["n_estimators"] < 450  # type: ignore[operator]
+        assert said["n_estimators"].startswith("fewer trees: ")
+        assert "more" not in said["n_estimators"]
+        told += 1
+    assert told == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "weighs"), [("val_r2", False), ("val_rmse", False), ("f1", True)]
+)
+def test_a_regression_has_no_rarer_class(metric: str, weighs: bool) -> None:
+    """A step of the weight of classes is called what it is: idle where numbers are predicted."""
+    journal = boosted(metric)
+    evidence = Evidence(journal.task, journal.history, Prior(journal.task))
+    before = journal.history.trials[0].configuration
+    told = reasons.reason(
+        evidence, "scale_pos_weight", {**before, "scale_pos_weight": 2.5}, before, None
+    )
+    assert ("rarer class" in told) == weighs
+    assert ("it weighs classes" in told) != weighs

@@ -28,7 +28,7 @@ from trialwright.report.final import final_analysis
 from trialwright.report.markdown import to_markdown
 from trialwright.report.rows import row
 from trialwright.report.terminal import trial_view
-from trialwright.space import Float, Int, Space
+from trialwright.space import Choice, Float, Int, Space
 
 
 def recorded(folder: Path, *trials: tuple[dict, float | None], **more: object) -> Recorder:
@@ -442,3 +442,48 @@ def test_a_claim_has_one_full_stop(tmp_path: Path) -> None:
     assert best is not None
     assert best.claim == "Dropout helps"
     assert "Dropout helps: **consistent**" in to_markdown(history, final_analysis(history))
+
+
+@pytest.mark.parametrize(("step", "advised"), [(0.01, True), (1e-6, False)])
+def test_a_late_best_calls_for_more_trials_only_by_a_real_gain(
+    tmp_path: Path, step: float, advised: bool
+) -> None:
+    """A last result that is ahead by far less than results differ says nothing of the budget."""
+    values = [0.70, 0.71, 0.72, 0.73, 0.74, 0.75, 0.76, 0.75]
+    trials = [({"hidden": 32 + i}, value) for i, value in enumerate(values)]
+    late = [({"hidden": 300 + i}, 0.76 + step * i) for i in (1, 2)]
+    history = recorded(tmp_path, *trials, *late).close()
+    said = [one.sentence for one in advice(history, [], ())]
+    assert any("came late" in text for text in said) == advised
+
+
+def test_advice_keeps_to_what_is_usual_and_means_something(tmp_path: Path) -> None:
+    """A value to try is usual for such a model; a regression has no classes to weigh."""
+    space = Space(
+        (
+            Int("num_layers", 1, 5, default=2),
+            Choice("optimizer", ("adam", "sgd"), default="adam"),
+            Float("scale_pos_weight", 1.0, 10.0, default=1.0),
+            Float("rate", 0.0, 1.0),
+        )
+    )
+
+    def said(metric: str) -> list[str]:
+        task = network_task(trials=6)
+        task = replace(
+            task, space=space, model="gcn", objective=replace(task.objective, metric=metric)
+        )
+        recorder = Recorder(tmp_path / metric, task)
+        for number in range(6):
+            configuration = space.complete({"rate": number / 10})
+            trial = recorder.admit(Proposal(configuration=configuration, by="expert"))
+            observe(recorder, recorder.launch(trial), 0.5)
+        history = recorder.close()
+        names = ("num_layers", "optimizer", "scale_pos_weight")
+        found = advice(history, [told(name, varied=False) for name in names], ())
+        return [one.sentence for one in found if "never" in one.sentence]
+
+    layers = "num_layers was never varied: try 3."
+    assert said("val_r2") == [layers]
+    assert len(said("val_f1")) == 2
+    assert said("val_f1_score")[1].startswith("scale_pos_weight was never varied")

@@ -54,7 +54,8 @@ your proposals, runs and judges them; metric and verdict are not yours to decide
 - Change few while you learn what matters; combine what helped.
 - Give each change a reason, and the proposal a claim that its result can contradict. The claim is
   held against trial `against` (else the best), and to a size such as "by at least 0.01". With
-  nothing to compare with it is held to your interval.
+  nothing to compare with it is held to your interval. Only what it says of the goal's metric is
+  checked: say nothing else in it.
 - low and high hold the metric with 90 %. Intervals that are too narrow, and results that fall short
   of them, cost you turns.
 - Take the optimiser's suggestion up, improve on it, or say why not.

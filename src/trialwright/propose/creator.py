@@ -86,7 +86,7 @@ class Suggestion(BaseModel):
     """The trial whose values hold otherwise; None: the defaults."""
     changes: list[Change]
     rationale: Annotated[str, Field(description="what the results say, so what to try")] = ""
-    claim: Annotated[str, Field(description="one sentence")] = ""
+    claim: Annotated[str, Field(description="one sentence, on the goal's metric")] = ""
     expects: Literal["better", "worse", "no_worse", "same"] = "better"
     against: int | None = None
     """The trial that the claim compares with; None: the best."""

@@ -105,6 +105,12 @@ class Prior:
         """Return the parameters that stand for a concept."""
         return [name for name, known in self.advice.items() if known.concept == concept]
 
+    @cached_property
+    def idle(self) -> frozenset[str]:
+        """Parameters that mean nothing here: weights of classes where numbers are predicted."""
+        facts = knowledge.metric_facts(self.task.objective.metric)
+        return frozenset(self.named("class_weight") if facts.numbers else ())
+
     def concepts(self, configuration: Configuration) -> dict[str, Scalar]:
         """Return a configuration by concept instead of by name, and what kind of metric it has."""
         return self._metric_kind | {

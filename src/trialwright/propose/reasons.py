@@ -14,6 +14,7 @@ from trialwright.expression import Scalar
 from trialwright.history import Trial
 from trialwright.propose import knowledge
 from trialwright.propose.evidence import Evidence
+from trialwright.propose.knowledge import Advice
 from trialwright.propose.moves import Move
 from trialwright.propose.prior import is_unordered, place_of
 from trialwright.space import Configuration
@@ -98,7 +99,7 @@ def reason(
     """Say why one parameter is changed: by the rule, by the model, or by what is known of it."""
     if move is not None and name in move.reasons:
         ruled = _ruled(evidence, name, configuration, before, move)
-        return ruled.text if ruled else move.reasons[name]
+        return ruled.text if ruled else _stated(evidence, name, configuration, before, move)
     if name not in configuration:
         return "does not apply beside the other values"
     if name not in before:
@@ -107,10 +108,34 @@ def reason(
     return f"{step}: {_expected(evidence, name, configuration, before)}"
 
 
+def _stated(
+    evidence: Evidence,
+    name: str,
+    configuration: Configuration,
+    before: Configuration,
+    move: Move,
+) -> str:
+    """Return a move's own reason; where it is what is known of a parameter, say the step as well.
+
+    What is known speaks for a value, whichever way it lies from here.
+    """
+    given = move.reasons[name]
+    known = {known.why for at in (configuration, before) if (known := _settled(evidence, name, at))}
+    if given not in known or name not in configuration or name not in before:
+        return given
+    return f"{_step(evidence, name, configuration, before)}: {given}"
+
+
+def _settled(evidence: Evidence, name: str, configuration: Configuration) -> Advice | None:
+    return evidence.prior.settled(name, configuration)
+
+
 def _expected(
     evidence: Evidence, name: str, configuration: Configuration, before: Configuration
 ) -> str:
     """Say what speaks for a step that no rule calls for."""
+    if name in evidence.prior.idle:
+        return "it weighs classes, and a number that is predicted has none"
     learnt = _learnt(evidence, name, configuration, before)
     if learnt:
         return learnt
@@ -217,7 +242,7 @@ def _step(
         return f"{shown(value)} instead of {shown(old)}"
     up = place_of(parameter, value) >= place_of(parameter, old)
     known = evidence.prior.advice.get(name)
-    if known is not None and known.concept in _STEPS:
+    if known is not None and known.concept in _STEPS and name not in evidence.prior.idle:
         return _STEPS[known.concept][0 if up else 1]
     return f"a {'larger' if up else 'smaller'} {name}"
 

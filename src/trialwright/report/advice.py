@@ -6,16 +6,20 @@ would do it, the command is given.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trialwright.analysis.compare import compare
+from trialwright.analysis.compare import compare, scatter
 from trialwright.analysis.curves import overfits
 from trialwright.analysis.gains import MOST_SEEDS
 from trialwright.analysis.importance import Influence
+from trialwright.expression import Scalar
 from trialwright.history import History, Trial
+from trialwright.propose.knowledge import Advice as Knowledge
+from trialwright.propose.prior import Prior, at_place, place_of
 from trialwright.records import Cause, Diagnosis
 from trialwright.report import counting, words
 from trialwright.report.failures import FailureGroup
@@ -27,6 +31,10 @@ AFFORDABLE = 20
 """More seeds than this are not advised: a gain that small is better left."""
 NEAR = 0.02
 """How near to a bound, as a part of the range, counts as at it."""
+SELDOM = 0.2
+"""An option whose odds to be best are below this part of the likeliest one's is not advised."""
+LATE = 0.5
+"""Part of what the better half of the results differ by, beyond which a late gain counts."""
 GAP = 0.3
 """Part of a range without any trial that is worth a look."""
 MOST = 7
@@ -250,24 +258,30 @@ def _unexplored(history: History, influences: Sequence[Influence]) -> Iterator[A
     trials = counting.finished(history)
     if len(trials) < 5 or not counting.done(history):
         return
+    prior = Prior(history.task)
     for influence in influences:
         parameter = history.space[influence.parameter]
+        if parameter.name in prior.idle:
+            continue
         having = [t for t in trials if parameter.name in t.configuration]
         if not influence.varied:
-            if having:
-                yield Advice(sentence=_unvaried(parameter, having[0], history))
+            if having and (said := _unvaried(parameter, having[0], prior)):
+                yield Advice(sentence=said)
         elif isinstance(parameter, Choice):
-            tried = {repr(trial.configuration[parameter.name]) for trial in having}
-            left = [words.value(o) for o in parameter.options if repr(o) not in tried]
+            tried = [trial.configuration[parameter.name] for trial in having]
+            left = _left(parameter, tried, prior)
             if left:
                 yield Advice(sentence=f"{parameter.name}: {words.listed(left)} was never tried.")
         elif influence.told:
             yield from _gap(parameter, having, sign=history.task.objective.sign)
 
 
-def _unvaried(parameter: Parameter, trial: Trial, history: History) -> str:
-    """Say what else to try of a parameter that was the same throughout, at a bound or not."""
-    other = f"try {_other(parameter, trial, history)}"
+def _unvaried(parameter: Parameter, trial: Trial, prior: Prior) -> str:
+    """Say what else to try of a parameter that was the same throughout; '' where nothing is."""
+    found = _other(parameter, trial, prior)
+    if not found:
+        return ""
+    other = f"try {found}"
     if isinstance(parameter, Float | Int):
         value = trial.configuration[parameter.name]
         end, further = _beyond(parameter, parameter.to_unit(value))
@@ -279,18 +293,45 @@ def _unvaried(parameter: Parameter, trial: Trial, history: History) -> str:
     return f"{parameter.name} was never varied: {other}."
 
 
-def _other(parameter: Parameter, trial: Trial, history: History) -> str:
-    """Name a value that was not tried: the default, else the middle of what is left."""
+def _left(parameter: Choice, tried: Sequence[Scalar], prior: Prior) -> list[str]:
+    """Return the options not tried, in words, without those that are known to be seldom best."""
+    known = prior.advice.get(parameter.name)
+    odds = dict(known.options) if known else {}
+    best = max((odds.get(str(one).lower(), 0.0) for one in parameter.options), default=0.0)
+    done = {repr(one) for one in tried}
+    left = [one for one in parameter.options if repr(one) not in done]
+    return [words.value(o) for o in left if odds.get(str(o).lower(), best) >= SELDOM * best]
+
+
+def _other(parameter: Parameter, trial: Trial, prior: Prior) -> str:
+    """Name a value that was not tried: the default, a usual one, the middle of what is left."""
     value = trial.configuration[parameter.name]
-    default = history.space.given_defaults.get(parameter.name, value)
+    default = prior.space.given_defaults.get(parameter.name, value)
     if repr(default) != repr(value):
         return f"{words.value(default)}, its default"
     if isinstance(parameter, Choice):
-        left = [words.value(o) for o in parameter.options if repr(o) != repr(value)]
-        return words.listed(left).replace(" and ", " or ") if left else "another value"
+        return words.listed(_left(parameter, [value], prior)).replace(" and ", " or ")
+    known = prior.settled(parameter.name, trial.configuration)
+    usual = _usual(parameter, value, known) if known is not None else None
+    if usual is not None:
+        return words.value(usual)
     unit = parameter.to_unit(value)
     further = parameter.from_unit((1 + unit) / 2 if unit < 0.5 else unit / 2)
     return words.value(further) if repr(further) != repr(value) else "another value"
+
+
+def _usual(parameter: Float | Int | Ordinal, value: Scalar, known: Knowledge) -> Scalar | None:
+    """Return another value within the range that usually holds the best; None if none is known."""
+    if known.relative is not None:
+        ends = known.relative[1]
+    elif known.good is not None:
+        ends = (place_of(parameter, known.good[0]), place_of(parameter, known.good[1]))
+    else:
+        return None
+    at = place_of(parameter, value)
+    far = max((min(max(end, 0.0), 1.0) for end in ends), key=lambda end: abs(end - at))
+    others = (at_place(parameter, place) for place in ((at + far) / 2, far))
+    return next((one for one in others if repr(one) != repr(value)), None)
 
 
 def _gap(parameter: Parameter, trials: Sequence[Trial], *, sign: int) -> Iterator[Advice]:
@@ -313,12 +354,28 @@ def _gap(parameter: Parameter, trials: Sequence[Trial], *, sign: int) -> Iterato
             )
 
 
+def _is_real(best: Trial, history: History) -> bool:
+    """Whether the last trials brought more than noise, as far as that is known.
+
+    Where no trial has several seeds: more than the end of the curve scatters, and a good part of
+    what the better half of the results differ by.
+    """
+    sign = history.task.objective.sign
+    results = [sign * t.value for t in history.done(code=best.code) if t.value is not None]
+    gain = max(results) - max(results[: max(7 * len(results) // 10, 1)])
+    squares, degrees = history.spread(code=best.code)
+    if degrees:
+        return gain > math.sqrt(squares / degrees)
+    better = sorted(results)[len(results) // 2 :]
+    return gain > max(scatter(best), LATE * (better[-1] - better[0]))
+
+
 def _momentum(best: Trial, history: History) -> Iterator[Advice]:
     """Whether the search was still finding better trials when it ended."""
     numbers = [trial.number for trial in counting.finished(history)]
     total = len(numbers)
     before = sum(number < best.number for number in numbers)
-    if total >= 8 and before >= 0.8 * (total - 1):
+    if total >= 8 and before >= 0.8 * (total - 1) and _is_real(best, history):
         yield Advice(
             sentence=f"The best came late (trial {best.number} of {total}): more trials are likely"
             " to find better ones. Raise the budget, and run the study again."

@@ -105,6 +105,8 @@ class MetricFacts:
     expects: Range | None = None
     classes: bool = False
     """Whether it lives on how well the rarer class is found."""
+    numbers: bool = False
+    """Whether it is of predicted numbers, not of classes: of a regression."""
     positive_weight: str | None = None
     """The weight of the positive class that suits a `value` reached without one; an expression."""
 
@@ -210,6 +212,7 @@ def metric_facts(metric: str) -> MetricFacts:
                 high=high,
                 expects=(float(expects[0]), float(expects[1])) if expects else None,
                 classes=bool(entry.get("classes", False)),
+                numbers=bool(entry.get("numbers", False)),
                 positive_weight=entry.get("positive_weight"),
             )
     return MetricFacts()
