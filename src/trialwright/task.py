@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -39,6 +40,9 @@ PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(" + NAME.pattern + r")\}")
 
 Other single braces are text, so that JSON can stand in an argument.
 """
+
+_SEED = re.compile(r"-{0,2}[\w.-]*seed", re.IGNORECASE)
+_FIXED = re.compile(rf"{_SEED.pattern}=(?P<seed>\d+)", re.IGNORECASE)
 
 SWITCH = re.compile(r"\{(?P<name>" + NAME.pattern + r")\?(?P<yes>.*?)(?::(?P<no>.*))?\}", re.DOTALL)
 """An argument that depends on a parameter: `{nesterov?--nesterov}`, `{bias?--bias:--no-bias}`.
@@ -372,6 +376,19 @@ def placeholders(text: str) -> tuple[str, ...]:
     switch = SWITCH.fullmatch(text)
     named = tuple(found[1] for found in PLACEHOLDER.finditer(text) if found[1])
     return (switch["name"], *named) if switch else named
+
+
+def fixed_seed(task: Task) -> str:
+    """Say where a command has a number for a seed; '' where it has none, or a place for one."""
+    if any("seed" in placeholders(place) for place in task.command):
+        return ""
+    for before, word in pairwise(("", *task.command)):
+        joined = _FIXED.fullmatch(word)
+        if joined:
+            return f"the {joined['seed']} in {word}"
+        if word.isdigit() and _SEED.fullmatch(before):
+            return f"the {word} after {before}"
+    return ""
 
 
 def placeholder_problems(task: Task) -> tuple[str, ...]:

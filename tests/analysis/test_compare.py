@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from trialwright.analysis.compare import compare, hypothesis_status, judge, scatter, shift
+from trialwright.analysis.compare import (
+    compare,
+    hypothesis_status,
+    judge,
+    scatter,
+    shift,
+    yardstick,
+)
 from trialwright.analysis.noise import noise
 from trialwright.history import History
 from trialwright.records import (
@@ -233,6 +240,8 @@ def test_what_curves_scatter_by_decides_nothing() -> None:
         take(history, Diagnosis(run=run, findings=("unstable",), sentence="", numbers=numbers))
     assert scatter(history.trials[0], history.trials[1]) == pytest.approx(0.02)
     assert hypothesis_status(history, history.trials[1]) == "undecided"
+    # 1.645 times the root of 2, times 0.02: the sentence names what decided.
+    assert yardstick(history, history.trials[1]).startswith("a difference below 0.047 decides")
 
 
 def judged(*trials: list[float | None], direction: Direction = "minimize") -> History:
@@ -267,7 +276,7 @@ def test_a_verdict_says_which_way_the_metric_moved(direction: Direction) -> None
     assert verdict is not None
     assert "0.75 against 1 of trial 0 (0.25 lower over 1 seed): " in verdict.sentence
     better = direction == "minimize"
-    assert verdict.sentence.endswith("no trial has several seeds yet, so the noise is unknown")
+    assert verdict.sentence.endswith("no trial has several seeds, so the noise is unknown")
     assert verdict.sentence.split("): ")[1].startswith("better" if better else "worse")
     assert verdict.status == ("unconfirmed" if better else "discarded")
     same = judged([1.0], [1.0], direction=direction).trials[1].verdict

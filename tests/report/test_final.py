@@ -13,6 +13,7 @@ from scipy import stats
 from tests.histories import DEFAULTS, NETWORK, Recorder, network_task, run_network, study_history
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, read
+from trialwright.propose.briefing import about
 from trialwright.records import (
     CodeVersion,
     Curve,
@@ -25,6 +26,7 @@ from trialwright.records import (
 from trialwright.report.advice import advice
 from trialwright.report.figures import figures
 from trialwright.report.final import final_analysis
+from trialwright.report.html import to_html
 from trialwright.report.markdown import to_markdown
 from trialwright.report.rows import row
 from trialwright.report.terminal import trial_view
@@ -206,6 +208,34 @@ def test_what_changed_is_told_against_first_and_parent(tmp_path: Path) -> None:
     assert (best.claim, best.hypothesis) == ("dropout helps", "consistent")
 
 
+def test_every_value_of_the_best_has_its_reason(tmp_path: Path) -> None:
+    """What was taken over from a parent has the parent's reason; what was changed since has not."""
+    recorder = Recorder(tmp_path, network_task())
+    said = {"hidden": "wide enough", "dropout": "as usual", "batch_size": "fits"}
+    steps: tuple[tuple[dict, dict], ...] = (
+        ({}, said),
+        ({"dropout": 0.2}, {"dropout": "it overfits"}),
+        ({"dropout": 0.2, "hidden": 128}, {}),
+    )
+    for number, (change, reasons) in enumerate(steps):
+        proposal = Proposal(
+            configuration={**DEFAULTS, **change},
+            by="expert",
+            parent=number - 1 if number else None,
+            reasons=reasons,
+        )
+        observe(recorder, recorder.launch(recorder.admit(proposal)), 0.5 + 0.1 * number)
+    history = recorder.close()
+    best = final_analysis(history).best
+    assert best is not None
+    assert best.reasons == {"dropout": "it overfits (trial 1)", "batch_size": "fits (trial 0)"}
+    for page in (to_markdown, to_html):
+        assert "it overfits (trial 1)" in page(history, final_analysis(history)).replace("\\", "")
+    lines = to_markdown(history, final_analysis(history)).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("| parameter"))
+    assert lines[at].count("|") == lines[at + 1].count("|") == lines[at + 2].count("|") == 5
+
+
 def test_predictions_are_held_against_results(tmp_path: Path) -> None:
     """Calibration counts the results inside their intervals, and says if they are too narrow."""
     trials = [({"hidden": 20 + i}, 0.5 + 0.04 * i) for i in range(12)]
@@ -331,6 +361,25 @@ def test_what_gets_no_seed_is_not_to_be_replicated(tmp_path: Path) -> None:
     said = seeded(tmp_path, "python train.py", [0.5], [0.6])
     assert "Nothing hands the script a seed" in said[0]
     assert not any("trialwright replicate" in piece for piece in said)
+
+
+@pytest.mark.parametrize(
+    ("command", "advised"),
+    [
+        ("python train.py --seed 0", "replace the 0 after --seed by {seed}"),
+        ("python train.py trainer.seed=7", "replace the 7 in trainer.seed=7 by {seed}"),
+        ("python train.py --epochs 3", "Nothing hands the script a seed"),
+    ],
+)
+def test_a_fixed_seed_is_named_where_it_stands(tmp_path: Path, command: str, advised: str) -> None:
+    """The advice says what to write instead, and no number of seeds is said to come yet."""
+    assert advised in seeded(tmp_path, command, [0.5], [0.6])[0]
+    history = read(tmp_path)
+    gain = final_analysis(history).gain
+    assert gain is not None
+    assert "nothing hands the script a seed" in gain.sentence
+    assert "(the script got no seed)" in to_html(history, final_analysis(history))
+    assert ("the command names none" in about(history.task)) is ("seed" not in command)
 
 
 @pytest.mark.parametrize(

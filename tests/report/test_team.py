@@ -135,6 +135,10 @@ def test_a_model_alone_gets_no_share_and_its_waiting_is_called_so(tmp_path: Path
     assert "of the next trials" not in said
     assert "(3,000 read, 1,000 written)" in said
     assert "of waiting for answers" in said
+    assert "next share" not in found.headings
+    assert "credit" not in found.headings
+    assert {len(row) for row in found.rows} == {len(found.headings)}
+    assert "share" not in shown(overview(history))
     assert "those within the noise counted too" in said
     both = section(studied(tmp_path / "two", team_task()))
     assert both is not None

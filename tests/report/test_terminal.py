@@ -12,7 +12,8 @@ from tests.report.test_final import changed_code
 from tests.report.test_write import hostile, stages
 from trialwright.history import History
 from trialwright.records import Observation, Proposal
-from trialwright.report.terminal import best_view, overview, summary, trial_view
+from trialwright.report.final import final_analysis
+from trialwright.report.terminal import ADVICE, best_view, overview, summary, trial_view
 
 
 def shown(view: RenderableType, *, width: int = 80) -> str:
@@ -79,6 +80,21 @@ def test_summary_ends_with_what_next(history: History) -> None:
     assert "What failed" in said
     assert "What to do next" in said
     assert "learning_rate" in said
+
+
+@pytest.mark.parametrize(("trials", "said"), [(6, False), (7, True)])
+def test_what_is_left_out_is_said(tmp_path: Path, trials: int, said: bool) -> None:
+    """The overview says that it lists the latest trials, and of how many."""
+    history = study_history(tmp_path, trials=trials)
+    assert (f"the latest 6 of {trials} trials" in shown(overview(history))) is said
+
+
+def test_advice_that_is_left_out_is_counted(tmp_path: Path) -> None:
+    """The end of a run has the most pressing advice, and says how much more the report has."""
+    history = study_history(tmp_path, trials=12)
+    given = len(final_analysis(history).advice)
+    assert given > ADVICE
+    assert f"The report has {given - ADVICE} more." in shown(summary(history))
 
 
 @pytest.mark.parametrize("view", [overview, summary, best_view])

@@ -153,17 +153,38 @@ def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:
     comparison = compare(trial, against, history)
     if comparison is None or _mixed(trial, against):
         return "undecided"
-    estimate = comparison.error
-    if estimate is None:
-        margin = float(stdtrit(math.inf, 0.95)) * math.sqrt(2) * scatter(trial, against)
-    else:
-        margin = float(stdtrit(comparison.degrees, 0.95)) * estimate
+    estimate, margin = comparison.error, _margin(comparison, trial, against)
     found = _status(hypothesis.expects, comparison.difference, margin=margin)
     if estimate is None and hypothesis.expects == "same" and found == "contradicted":
         # What curves scatter by is the least that the noise may be.
         found = "undecided"
     found = _both(found, _sized(hypothesis, comparison.difference, margin=margin), hypothesis)
     return "consistent" if found == "supported" and estimate is None else found
+
+
+def yardstick(history: History, trial: Trial) -> str:
+    """Say from which difference on a trial's hypothesis is decided; '' where none is measured."""
+    hypothesis = trial.proposal.hypothesis
+    if hypothesis is None or hypothesis.against is None or trial.value is None:
+        return ""
+    against = history.trials[hypothesis.against]
+    comparison = compare(trial, against, history)
+    if comparison is None or _mixed(trial, against):
+        return ""
+    margin = _margin(comparison, trial, against)
+    if not margin:
+        return ""
+    by = "by how the ends of the two curves scatter"
+    if comparison.error is not None:
+        by = "by the noise over seeds, with 90% two-sided"
+    return f"a difference below {margin:.2g} decides nothing, {by}"
+
+
+def _margin(comparison: Comparison, trial: Trial, against: Trial) -> float:
+    """The difference that noise may bring, as far as anything is known of it."""
+    if comparison.error is None:
+        return float(stdtrit(math.inf, 0.95)) * math.sqrt(2) * scatter(trial, against)
+    return float(stdtrit(comparison.degrees, 0.95)) * comparison.error
 
 
 def _both(
@@ -277,7 +298,7 @@ def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, history: H
         status = "discarded"
         sentence = f"{facts}: {_worse(comparison, confidence=confidence)}"
     elif probability is None:
-        sentence = f"{facts}: better, but {_UNKNOWN}"
+        sentence = f"{facts}: better, {_UNKNOWN}"
     elif comparison.exact:
         status = "kept"
         sentence = f"{facts}: better, and no seed has made any difference so far"
@@ -300,7 +321,7 @@ def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, history: H
     )
 
 
-_UNKNOWN = "no trial has several seeds yet, so the noise is unknown"
+_UNKNOWN = "going by these values alone: no trial has several seeds, so the noise is unknown"
 
 
 def _worse(comparison: Comparison, *, confidence: float) -> str:
@@ -308,7 +329,7 @@ def _worse(comparison: Comparison, *, confidence: float) -> str:
     if comparison.difference == 0:
         return "not better"
     if comparison.probability is None:
-        return f"worse, but {_UNKNOWN}"
+        return f"worse, {_UNKNOWN}"
     if comparison.exact or 1 - comparison.probability >= confidence:
         return "worse"
     return f"worse, real with probability {1 - comparison.probability:.2f}"

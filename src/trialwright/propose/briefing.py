@@ -16,7 +16,7 @@ from trialwright.analysis.compare import scatter
 from trialwright.history import History, Trial
 from trialwright.propose import fence, outlook, sheet
 from trialwright.space import Parameter
-from trialwright.task import Agent, Task, placeholders
+from trialwright.task import Agent, Task, fixed_seed, placeholders
 
 SHOWN = 16
 """Trials that are shown."""
@@ -106,7 +106,9 @@ def _seeds(task: Task) -> str:
     said = f"A trial is run under {each} seeds" if each > 1 else "A trial is run under one seed"
     places = (*task.command, *task.environment.set.values())
     if task.command and not any("seed" in placeholders(place) for place in places):
-        return f"{said}; the command names none, so more may change nothing."
+        fixed = fixed_seed(task)
+        names = f"always names the same ({fixed})" if fixed else "names none"
+        return f"{said}; the command {names}, so more may change nothing."
     return f"{said}; more are run where that is asked for."
 
 

@@ -24,6 +24,7 @@ from trialwright.records import Cause, Diagnosis
 from trialwright.report import counting, words
 from trialwright.report.failures import FailureGroup
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter
+from trialwright.task import fixed_seed
 
 SEEDS = 3
 """Seeds to add where nothing is known of the noise: the least that gives an estimate."""
@@ -124,6 +125,12 @@ def _pointless(best: Trial, history: History) -> str:
             f" measure, and more seeds of trial {best.number} would tell nothing."
         )
     if counting.unseeded(history):
+        fixed = fixed_seed(history.task)
+        if fixed:
+            return (
+                f"The command gives every run the same seed: replace {fixed} by {{seed}}. Until"
+                f" then more seeds of trial {best.number} would tell nothing."
+            )
         return (
             "Nothing hands the script a seed: its command has no {seed}, and its files do not"
             f" mention {counting.SEED_VARIABLE}. Unless it draws numbers by itself, more seeds of"

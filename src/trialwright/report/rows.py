@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trialwright.analysis.compare import HypothesisStatus, hypothesis_status
+from trialwright.analysis.compare import HypothesisStatus, hypothesis_status, yardstick
 from trialwright.history import History, Run, Trial
 from trialwright.records import UNKNOWN_SEED
 from trialwright.report import counting, words
@@ -57,6 +57,8 @@ class Row:
     rationale: str
     claim: str
     hypothesis: HypothesisStatus | None
+    yardstick: str
+    """What decides it; '' where that is not a measured difference."""
     predicted: str
     verdict: str
     diagnosis: str
@@ -84,6 +86,7 @@ def row(trial: Trial, history: History) -> Row:
         rationale=words.line(proposal.rationale),
         claim=words.claimed(proposal.hypothesis.claim) if proposal.hypothesis else "",
         hypothesis=hypothesis_status(history, trial) if proposal.hypothesis else None,
+        yardstick=yardstick(history, trial),
         predicted=predicted(trial),
         verdict=words.line(trial.verdict.sentence) if trial.verdict else "",
         diagnosis=words.line(shown.diagnosis.sentence) if shown and shown.diagnosis else "",

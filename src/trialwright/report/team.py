@@ -72,9 +72,12 @@ def section(history: History) -> TeamSection | None:
     # Alone, a member has every turn: a share says nothing.
     told = [one.sentence for one in standings] if len(standings) > 1 else []
     predicted = [said for one in found if (said := _predictions(one.account))]
+    rows = (HEADINGS, *map(_row, found))
+    # Nor does credit, which shares are made of.
+    headings, *cells = rows if len(standings) > 1 else (_shareless(row) for row in rows)
     return TeamSection(
-        headings=HEADINGS,
-        rows=tuple(_row(one) for one in found),
+        headings=headings,
+        rows=tuple(cells),
         sentences=(*bought([one.account for one in found], history), *predicted, *told),
     )
 
@@ -84,13 +87,19 @@ def standing_table(history: History) -> list[RenderableType]:
     if not worth_telling(history):
         return []
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("member", "share", "trials", "improved", "refused", "cost"):
+    found = members(history)
+    several = sum(one.standing is not None for one in found) > 1
+    for heading in ("member", *(["share"] if several else []), *HEADINGS[3:-1]):
         table.add_column(heading, header_style="bold", overflow="fold")
-    for one in members(history):
-        name, share, _, trials, improved, refused, cost, _ = _row(one)
-        cells = (name, share, trials, improved, refused, cost)
-        table.add_row(*(Text(cell) for cell in cells))
+    for one in found:
+        name, share, _, *rest, _ = _row(one)
+        table.add_row(*map(Text, (name, *([share] if several else []), *rest)))
     return [Text(), table]
+
+
+def _shareless(row: tuple[str, ...]) -> tuple[str, ...]:
+    """A row of the table without share and credit."""
+    return (row[0], *row[3:])
 
 
 def bought(found: Sequence[Account], history: History) -> tuple[str, ...]:
