@@ -91,7 +91,7 @@ def test_what_is_left_out_is_said(tmp_path: Path, trials: int, said: bool) -> No
 
 def test_advice_that_is_left_out_is_counted(tmp_path: Path) -> None:
     """The end of a run has the most pressing advice, and says how much more the report has."""
-    history = study_history(tmp_path, trials=12)
+    history = study_history(tmp_path, trials=30)
     given = len(final_analysis(history).advice)
     assert given > ADVICE
     assert f"The report has {given - ADVICE} more." in shown(summary(history))

@@ -41,7 +41,6 @@ class BestTrial:
     rationale: str
     reasons: Mapping[str, str]
     """Of every value: its own, else that of the trial from which it was taken over."""
-    """Of every value: its own, else that of the trial from which it was taken over."""
     parent: int | None
     from_parent: tuple[Change, ...]
     first: int
@@ -50,8 +49,6 @@ class BestTrial:
     claim: str
     """Of its hypothesis; '' if it has none."""
     hypothesis: HypothesisStatus | None
-    yardstick: str
-    """What decides it; '' where that is not a measured difference."""
     yardstick: str
     """What decides it; '' where that is not a measured difference."""
     verdict: str
@@ -217,28 +214,11 @@ def _best(trial: Trial, history: History) -> BestTrial:
         claim=words.claimed(proposal.hypothesis.claim) if proposal.hypothesis else "",
         hypothesis=hypothesis_status(history, trial) if proposal.hypothesis else None,
         yardstick=yardstick(history, trial),
-        yardstick=yardstick(history, trial),
         verdict=words.line(trial.verdict.sentence) if trial.verdict else "",
         diagnosis=words.line(trial.run.diagnosis.sentence)
         if trial.run and trial.run.diagnosis
         else "",
     )
-
-
-def _reasons(trial: Trial, history: History) -> dict[str, str]:
-    """Why each value is what it is: as said by the trial, or by those that it came from."""
-    found = {}
-    for name, value in trial.configuration.items():
-        step: Trial | None = trial
-        while step is not None and repr(step.configuration.get(name)) == repr(value):
-            reason = step.proposal.reasons.get(name)
-            if reason:
-                since = "" if step is trial else f" (trial {step.number})"
-                found[name] = words.line(reason) + since
-                break
-            parent = step.proposal.parent
-            step = None if parent is None else history.trials[parent]
-    return found
 
 
 def _reasons(trial: Trial, history: History) -> dict[str, str]:

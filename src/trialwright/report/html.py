@@ -24,7 +24,6 @@ from trialwright.records import Machine
 from trialwright.report import branches, dependence, front, heldout, seeds, words
 from trialwright.report.claimed import claim_rows
 from trialwright.report.figures import figures
-from trialwright.report.claimed import claim_rows
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.notebook.inbox import came
 from trialwright.report.rows import chosen, row
@@ -57,7 +56,6 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             measure=seeds.measure(history.task),
             facts=facts(history),
             team=section(history),
-            claims=claim_rows(history),
             claims=claim_rows(history),
             front=front.section(history),
             seeds=dependence.section(history),

@@ -11,7 +11,6 @@ from trialwright import __version__
 from trialwright.history import History
 from trialwright.report import dependence, front, heldout, seeds, words
 from trialwright.report.claimed import claim_rows
-from trialwright.report.claimed import claim_rows
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.html import environment, facts, template
 from trialwright.report.rows import chosen, row
@@ -39,7 +38,6 @@ def to_markdown(history: History, analysis: FinalAnalysis) -> str:
         measure=seeds.measure(history.task),
         facts=facts(history),
         team=section(history),
-        claims=claim_rows(history),
         claims=claim_rows(history),
         front=front.section(history),
         seeds=dependence.section(history),

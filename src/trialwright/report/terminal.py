@@ -145,8 +145,6 @@ def summary(history: History) -> RenderableType:
                 parts.append(Padding(Text(piece.command, style="bold cyan"), (0, 0, 0, 4)))
         if left := len(analysis.advice[ADVICE:]):
             parts.append(Text(f"The report has {left} more.", style="dim"))
-        if left := len(analysis.advice[ADVICE:]):
-            parts.append(Text(f"The report has {left} more.", style="dim"))
     return Group(*parts)
 
 
@@ -303,12 +301,6 @@ def _evidence(analysis: FinalAnalysis) -> RenderableType:
         facts.append(("hypothesis", _held(best.claim, best.hypothesis or "", by=best.yardstick)))
     facts += [("curve", _text(best.diagnosis))] if best.diagnosis else []
     return _facts(facts)
-
-
-def _held(claim: str, status: str, *, by: str) -> Text:
-    """A claim, where it stands, and by which yardstick."""
-    said = _text(claim).append(": ").append(_pill(status))
-    return said.append(f" ({by})") if by else said
 
 
 def _held(claim: str, status: str, *, by: str) -> Text:
