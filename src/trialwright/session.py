@@ -29,7 +29,7 @@ from trialwright.analysis.twins import Twins
 from trialwright.crew import Crew
 from trialwright.edits import edits
 from trialwright.ending import advice, blocked, hopeless, runs_left, searched, spent
-from trialwright.errors import StaleSequence
+from trialwright.errors import StaleSequence, StudyError
 from trialwright.execute.keep import Keeper
 from trialwright.execute.order import make_order
 from trialwright.execute.provenance import CodeWatch, machine
@@ -208,6 +208,30 @@ class Session:
             return []
         left, _ = runs_left(self._task.budget, self.history, slots=slots)
         return promotions(self._task, self.history, n=n, searched=self._searched(), runs_left=left)
+
+    def measure(self, runs: int) -> int:
+        """Plan `runs` seeds of the default configuration; return its trial's number.
+
+        Raises:
+            StudyError: the defaults are not legal.
+        """
+        configuration = self.history.space.complete({})
+        number = self.history.seen(configuration, code=self.history.code)
+        if number is None:
+            proposal = Proposal(
+                configuration=configuration,
+                by="user",
+                rationale="the defaults, to measure the noise",
+                category="baseline",
+            )
+            sifted = sift([proposal], self.history, n=1, code=self.history.code, own=True)
+            if not sifted.admissions:
+                faults = [fault for refusal in sifted.refusals for fault in refusal.faults]
+                raise StudyError("the defaults can't be run: " + "; ".join(faults))
+            self._note(*sifted.admissions)
+            number = sifted.admissions[0].number
+        self._note(Promotion(trial=number, seeds=runs, reason="its seeds are to tell the noise"))
+        return number
 
     def launch(self, only: Container[int] | None = None) -> None:
         """Start what is due, as far as there are slots; of the trials in `only`, if given."""

@@ -24,10 +24,10 @@ from trialwright.execute.runner import Event, Runner
 from trialwright.history import LEDGER, History, read
 from trialwright.ledger import SqliteLedger
 from trialwright.propose.proposer import Proposer
-from trialwright.records import Request
+from trialwright.records import Closed, Request
 from trialwright.session import Post, Session, Watch
 from trialwright.studyfile import dump
-from trialwright.task import Task
+from trialwright.task import FRESH, Task
 
 LOCK_WAIT_S = 15.0
 """Seconds that a killed coordinator's guard may take to end its runs, before this is an error."""
@@ -109,6 +109,28 @@ class Study:
             session.close(closed)
             return session.history
 
+    def measure(self, runs: int, watch: Watch | None = None) -> int:
+        """Run the default configuration under `runs` seeds in all, and nothing else.
+
+        Return its trial's number. The trial is one of the study, as if it had been proposed.
+
+        Raises:
+            StudyError: `runs` is below 2 or above the most seeds that a trial can have.
+            TrialwrightError: as for `run`.
+        """
+        if not 2 <= runs <= FRESH:
+            raise StudyError(f"{runs} runs can't tell the noise: ask for 2 to {FRESH}")
+        with self.session(watch) as session:
+            number = session.measure(runs)
+            while (closed := session.end()) is None:
+                if not session.going and all(key.trial != number for key in session.due()):
+                    break
+                session.launch({number})
+                session.take(session.wait())
+            sentence = "the noise was to be measured; run the study to go on"
+            session.close(closed or Closed(reason="stopped", sentence=sentence))
+        return number
+
     def stop(self, *, now: bool = False) -> None:
         """End `run`, from a signal handler or another thread.
 
@@ -126,6 +148,8 @@ class Study:
         """
         if seeds < 1:
             raise StudyError(f"{seeds} seeds can't be added: ask for at least 1")
+        if seeds > FRESH:
+            raise StudyError(f"{seeds} seeds can't be added: a trial has at most {FRESH}")
         self._request(Request(what="replicate", trial=trial, seeds=seeds))
 
     def rerun(self, trial: int) -> None:

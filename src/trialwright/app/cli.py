@@ -269,6 +269,24 @@ def tree(
 
 
 @app.command()
+def noise(
+    study: Annotated[
+        Path | None,
+        typer.Argument(help="The study file; else ./study.yaml.", metavar="[STUDY]"),
+    ] = None,
+    *,
+    runs: Annotated[int, typer.Option(help="Seeds of the defaults, in all.", min=2)] = 8,
+    plain: Plain = False,
+    json: Json = False,
+) -> None:
+    """Measure the noise before a study: run the defaults under several seeds, and nothing else."""
+    from trialwright.app.measuring import measure
+    from trialwright.app.running import Output
+
+    raise typer.Exit(measure(study, runs, Output(plain, json)))
+
+
+@app.command()
 def report(place: StudyPlace = None, *, study: StudyOption = None, json: Json = False) -> None:
     """Write report.html and report.md: figures, the analysis, every trial with its reasons."""
     from trialwright.app import showing

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scipy.special import chdtri, stdtrit
+
+from trialwright.analysis import rates
 from trialwright.analysis.validation import RATE, Checked, Validation, validation
 from trialwright.history import History, Trial
 from trialwright.report import words
+from trialwright.robust import deviation, mean
 from trialwright.task import FRESH, Task
 
 
@@ -141,3 +149,67 @@ def _needed(one: Checked) -> str:
         return f"No number of clean seeds would rule out soon that {RATE:.0%} of seeds fail."
     more = words.count(one.clean_needed, "more clean seed")
     return f"{more} of trial {one.trial} would rule out that {RATE:.0%} of seeds fail."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The noise of one trial over its seeds."""
+
+    trial: int
+    values: tuple[float, ...]
+    failed: int
+    mean: float | None
+    sd: float | None
+    interval: tuple[float, float] | None
+    """Of the standard deviation, at 95 %, where seeds scatter normally."""
+    tells: Mapping[int, float]
+    """Seeds per side -> the least gain that they tell from noise, with the task's confidence."""
+
+
+def measured(trial: Trial, history: History) -> Measured:
+    """Return the noise that a trial shows, and what gains it hides."""
+    values = tuple(trial.values.values())
+    outcomes = [run.observation.outcome for run in trial.latest.values() if run.observation]
+    sd = deviation(values) if len(values) > 1 else None
+    degrees = len(values) - 1
+    tells: dict[int, float] = {}
+    interval = None
+    if sd is not None:
+        quantile = float(stdtrit(degrees, history.task.confidence))
+        tells = {n: quantile * sd * math.sqrt(2 / n) for n in (1, 4, 12)}
+        low, high = (float(chdtri(degrees, tail)) for tail in (0.025, 0.975))
+        interval = sd * math.sqrt(degrees / low), sd * math.sqrt(degrees / high)
+    return Measured(
+        trial=trial.number,
+        values=values,
+        failed=outcomes.count("failed"),
+        mean=mean(values) if values else None,
+        sd=sd,
+        interval=interval,
+        tells=tells,
+    )
+
+
+def noise_sentences(trial: Trial, history: History) -> tuple[str, ...]:
+    """Say what the noise is, and which gains it hides."""
+    found, metric = measured(trial, history), history.task.objective.metric
+    if found.sd is None or found.mean is None or found.interval is None:
+        got = words.count(len(found.values), "seed")
+        return (f"Trial {found.trial} has a value on {got} only: the noise is not known.",)
+    said = [
+        f"Over {words.count(len(found.values), 'seed')} the defaults (trial {found.trial}) give"
+        f" {metric} = {words.number(found.mean)}, with a standard deviation of {found.sd:.3g}"
+        f" (95% interval {found.interval[0]:.3g} to {found.interval[1]:.3g}), from"
+        f" {words.number(min(found.values))} to {words.number(max(found.values))}."
+    ]
+    if found.failed:
+        low, high = rates.interval(found.failed, found.failed + len(found.values))
+        said.append(
+            f"{words.count(found.failed, 'further seed')} failed: exact 95% interval of the"
+            f" failure rate {low:.0%} to {high:.0%}."
+        )
+    if found.sd == 0:
+        return (*said, "No seed made any difference: one run of a trial tells all.")
+    gains = [f"{gain:.3g} with {words.count(n, 'seed')} each" for n, gain in found.tells.items()]
+    said.append(f"The least gain that is told from this noise: {words.listed(gains)}.")
+    return tuple(said)
