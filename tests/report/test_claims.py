@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -275,10 +276,15 @@ MORE_TRUE = (
     "Failures: 2. Pruned: 1.",
     "The whole study took 144.5 seconds.",
     "Weight decay (0.01) and batch size (64) were never varied.",
+    "Trial 9 has one layer of units, 256 of them, and comes second.",
+    "Trial 5 had its best accuracy, 0.882, at step 3.",
 )
 """Written before the code that reads them was tried on them."""
 
 MORE_FALSE = (
+    "Trial 9 has one layer of units, 192 of them, and comes second.",
+    "Trial 5 had its best accuracy, 0.931, at step 3.",
+    "Trial 5 was its best result.",
     "The winning configuration, trial 8, combines a learning rate of 0.003 with 128 hidden units.",
     "Raising hidden from 64 to 192 helped.",
     "Trial 9 doubled the hidden units to 256 and scored 0.954.",
@@ -428,6 +434,27 @@ def test_what_code_wrote_is_borne_out(higher: History, lower: History) -> None:
     for history in (higher, lower):
         facts = written(final_analysis(history))
         assert check(facts, history, facts).struck == ()
+
+
+OF_THE_TASK = (
+    ("The score is counted on 500 papers.", True),
+    ("The 2,708 papers have 140 labels among them.", True),
+    ("The score is counted on 600 papers.", False),
+    ("Trial 3 reached 500.", False),
+    ("Trial 3 ran for 140 steps.", False),
+)
+
+
+@pytest.mark.parametrize(("prose", "held"), OF_THE_TASK)
+def test_counts_of_the_users_own_description_stay(tmp_path: Path, prose: str, held: bool) -> None:
+    """What the user counts of the data may be said again, of the same things alone."""
+    words = "2,708 papers, 140 labelled ones to learn from; accuracy on 500 other papers."
+    recorder = Recorder(tmp_path, replace(network_task(trials=4), description=words))
+    for number, value in enumerate((0.5, 0.6, 0.7, 0.8)):
+        configuration = NETWORK.canonical({**DEFAULTS, "hidden": 32 + number})
+        key = recorder.launch(recorder.admit(Proposal(configuration=configuration, by="expert")))
+        recorder.observe(observation(key, value, 5.0, recorder.task.objective.metric))
+    assert (not struck(prose, recorder.close())) == held
 
 
 def test_before_any_trial_nothing_is_known(tmp_path: Path) -> None:

@@ -158,6 +158,8 @@ def _held(numeral: Numeral, read: Reading, known: Known) -> bool:
 
 def _owned(numeral: Numeral, clause: str, read: Reading, known: Known) -> bool:
     """Whether a number belongs to the trial that it is said of, or to any where none is."""
+    if known.described(numeral.said, read.text[numeral.stop :]):
+        return True
     trials = owner(read.text, (numeral.start, numeral.stop), read.mentions, read.carried)
     if not trials or _elsewhere(numeral, read) or _ADVICE.search(clause):
         return numeral.among(known.everything)

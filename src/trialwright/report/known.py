@@ -24,6 +24,9 @@ State = Literal[
 """What may be said of a trial without a number."""
 
 
+_UNTRIED = re.compile(r": try [^\s,]+")
+
+
 @dataclass(frozen=True)
 class Known:
     """A study's record, with `facts`: lines about it that code has computed."""
@@ -189,7 +192,10 @@ class Known:
         return [one.said for one in numerals(self.facts)]
 
     def stated_of(self, name: str) -> list[float]:
-        """Return the numbers of the facts' lines that name this parameter and no other."""
+        """Return the numbers of the facts' lines that name this parameter and no other.
+
+        What the advice says to try was not tried.
+        """
         names = {
             one: re.compile(rf"(?<!\w){re.escape(one)}(?!\w)") for one in self.history.space.names
         }
@@ -198,7 +204,7 @@ class Known:
             for text in self.facts.splitlines()
             if [one for one, word in names.items() if word.search(text)] == [name]
         ]
-        return [one.said for one in numerals("\n".join(lines))]
+        return [one.said for one in numerals(_UNTRIED.sub("", "\n".join(lines)))]
 
     @cached_property
     def everything(self) -> list[float]:
@@ -212,6 +218,17 @@ class Known:
             found += self.of_trial(trial.number)
         found.append(sum(second for number in self._numbered() for second in self.seconds(number)))
         return found
+
+    def described(self, said: float, behind: str) -> bool:
+        """Say whether the task's own description counts as many of what stands behind a number."""
+        named = _counted(behind)
+        return any(said == number and named & words for number, words in self._description)
+
+    @cached_property
+    def _description(self) -> list[tuple[float, set[str]]]:
+        """The numbers of the task's description, with the beginnings of the words behind."""
+        text = self.history.task.description if self.history.opened else ""
+        return [(one.said, _counted(text[one.stop :])) for one in numerals(text)]
 
     def metric(self, name: str, number: int) -> list[float]:
         """Return the values of a metric that a trial ended with; of the objective, its mean too."""
@@ -298,6 +315,12 @@ class Known:
                 yield from (one.said for one in numerals(seen.detail))
                 for series in seen.curve.series.values():
                     yield from (value for value in series if value is not None)
+
+
+def _counted(behind: str) -> set[str]:
+    """The beginnings of the next words in a clause: `140 labelled papers`, `140 labels`."""
+    clause = re.split(r"[.,;:()]", behind, maxsplit=1)[0]
+    return {word[:5].lower() for word in re.findall(r"[^\W\d]{4,}", clause)[:3]}
 
 
 def _numeric(values: Mapping[str, object]) -> Iterator[float]:

@@ -82,13 +82,20 @@ def tallies(
             continue
         if match["n"].lower() == "no" and (match.groupdict().get("noun") or "")[:6] == "result":
             continue
-        if match.re is _BARE and _read(match["n"], 0) > len(known.trials):
+        # More of them than there are trials: of trees, or of units.
+        them = (match.groupdict().get("noun") or "").lower().startswith("of")
+        if (match.re is _BARE or them) and _read(match["n"], 0) > len(known.trials):
             continue
-        if "m" in match.re.groupindex and match["noun"] is None and not match["m"].isdigit():
+        if "m" in match.re.groupindex and match["noun"] is None and _of_others(match["m"], known):
             continue
         taken.append(match.span())
         checked += _checked(match, sentence, known, values, authors)
     return checked
+
+
+def _of_others(whole: str, known: Known) -> bool:
+    """Whether a whole can't be of trials or runs: it is a word, or more than there are."""
+    return not whole.isdigit() or int(whole) > max(len(known.trials), *known.totals)
 
 
 def _checked(
