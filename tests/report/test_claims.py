@@ -390,6 +390,33 @@ LOSS_FALSE = (
 )
 
 
+WITHIN_TRUE = (
+    "A rate of 0.03 hurt (trial 5, 0.882), and so did dropout 0.3 with 128 units (trial 8).",
+    "Trial 3 ends 0.2 above its 0.754 at step 1.",
+    "Trial 3 ends 0.05 above its 0.904 at step 2.",
+)
+WITHIN_FALSE = (
+    ("A rate of 0.03 hurt (trial 5), and so did dropout 0.3 with 256 units (trial 8).", "256"),
+    ("Trial 3 ends 0.0500 below its 0.904 at step 2.", "0.0500"),
+    ("Trial 3 ends 0.17 above its 0.754 at step 1.", "0.17"),
+    ("Trial 3 ends 0.2 above its 0.7 at step 1.", "0.2", "0.7"),
+)
+
+
+@pytest.mark.parametrize("prose", WITHIN_TRUE)
+def test_what_one_trial_shows_stays(prose: str, higher: History) -> None:
+    """A second count beside a parameter's value, and a difference within one trial's curve."""
+    assert struck(prose, higher) == ()
+
+
+@pytest.mark.parametrize(("prose", "wrong"), [(prose, wrong) for prose, *wrong in WITHIN_FALSE])
+def test_what_one_trial_does_not_show_is_struck(
+    prose: str, wrong: list[str], higher: History
+) -> None:
+    """The count of another trial, the wrong way, another size, a number of no trial."""
+    assert struck(prose, higher) == tuple(wrong)
+
+
 def struck(prose: str, history: History) -> tuple[str, ...]:
     """What is struck out of prose about a study, with the facts that its model was given."""
     checked = check(prose, history, written(final_analysis(history)))

@@ -69,6 +69,7 @@ _ADVICE = re.compile(
     re.IGNORECASE,
 )
 _TRY = re.compile(r"\b(?:try|consider|suggest\w*|recommend\w*|next|worth|should|could)\b", re.I)
+_BRACKET = re.compile(r"\s[a-z]+\s\(", re.IGNORECASE)
 _BREAK = re.compile(r"[;:,()]|\b(?:and|but|while|whereas)\b")
 
 
@@ -148,12 +149,15 @@ def _held(numeral: Numeral, read: Reading, known: Known) -> bool:
         numeral, gain, read.text, known=known, mentions=read.mentions, numerals=read.numerals
     ):
         return statistic is None or not _STRICT.match(statistic[0])
-    name = _parameter(numeral, read)
     if statistic is not None and _STRICT.match(statistic[0]):
         return False
+    name = _parameter(numeral, read)
     if name is not None:
         return _tried(numeral, name, read, known)
-    return (gain is None or gain.weak) and _owned(numeral, clause, read, known)
+    plain = gain is None or gain.weak
+    return (plain and _owned(numeral, clause, read, known)) or (
+        gain is not None and _within(numeral, gain, read, known)
+    )
 
 
 def _owned(numeral: Numeral, clause: str, read: Reading, known: Known) -> bool:
@@ -161,11 +165,44 @@ def _owned(numeral: Numeral, clause: str, read: Reading, known: Known) -> bool:
     if known.described(numeral.said, read.text[numeral.stop :]):
         return True
     trials = owner(read.text, (numeral.start, numeral.stop), read.mentions, read.carried)
+    trials = trials or _bracketed(numeral, read)
     if not trials or _elsewhere(numeral, read) or _ADVICE.search(clause):
         return numeral.among(known.everything)
     if _former(numeral, read):
         trials = (*trials, *(other for number in trials for other in known.references(number)))
     return any(numeral.among(known.of_trial(number)) for number in trials)
+
+
+def _bracketed(numeral: Numeral, read: Reading) -> tuple[int, ...]:
+    """Return the trials in brackets behind what a number counts: `260 trees (trial 8)`."""
+    found = (
+        one.trials
+        for one in read.mentions
+        if _BRACKET.fullmatch(read.text[numeral.stop : max(one.start, numeral.stop)])
+    )
+    return next(found, ())
+
+
+def _within(numeral: Numeral, gain: gains.Gain, read: Reading, known: Known) -> bool:
+    """Whether a number is a difference of one trial's numbers: `0.03 above its 0.56 at step 9`."""
+    trials = set(owner(read.text, (numeral.start, numeral.stop), read.mentions, read.carried))
+    if len(trials) != 1 or gain.factor:
+        return False
+    trial = known.trials[trials.pop()]
+    beside = [
+        one
+        for one in read.numerals
+        if one is not numeral and one.among(known.of_trial(trial.number))
+    ]
+    ends = [one.said for one in beside if one.start < numeral.start]
+    ends += [] if trial.value is None else [trial.value]
+    up = {"higher": 1, "lower": -1, "better": known.sign, "worse": -known.sign}.get(gain.way)
+    for one in beside:
+        for change in (end - one.said for end in ends if end != one.said):
+            right = up is None or up * change > 0
+            if right and abs(abs(change) - numeral.said) <= numeral.reach + one.reach:
+                return True
+    return False
 
 
 def _gain(numeral: Numeral, read: Reading) -> gains.Gain | None:
@@ -237,6 +274,8 @@ def _parameter(numeral: Numeral, read: Reading) -> str | None:
         return None
     rest = read.text[numeral.stop :]
     earlier = [n for n in read.numerals if before[-1][1] <= n.start < numeral.start]
+    if earlier and re.search(r"\bwith\b", read.text[earlier[-1].stop : numeral.start]):
+        return None
     unit = re.match(r"\s(?:s|seconds?|epochs?|steps?|seeds?|accuracy|loss|val\w*)\b", rest)
     if (
         (unit and earlier)
