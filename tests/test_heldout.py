@@ -20,18 +20,21 @@ from trialwright.app.mcp.tools import Tools
 from trialwright.bench import Bench
 from trialwright.crew import Crew
 from trialwright.desk import Desk, Told
+from trialwright.execute.runner import Order
+from trialwright.execute.simulate import SimulatedRunner
 from trialwright.history import LEDGER, History, read
 from trialwright.ledger import SqliteLedger
 from trialwright.propose import briefing
 from trialwright.propose.lookup import Lookup
-from trialwright.records import Closed, Curve, Entry, Observation, RunKey
+from trialwright.records import Closed, Curve, Entry, Launch, Observation, RunKey
 from trialwright.report import heldout as words
 from trialwright.report import terminal
 from trialwright.report.final import final_analysis
 from trialwright.report.write import write
+from trialwright.space import Float, Space
 from trialwright.study import Study
 from trialwright.studyfile import load
-from trialwright.task import Agent, MetricRoute, Task
+from trialwright.task import Agent, Budget, MetricRoute, Objective, Task
 
 MARK = "91737"
 """In every value of the metric that is held out, and in nothing else."""
@@ -272,11 +275,37 @@ def test_a_study_that_goes_on_takes_it_back(finished: Path, tmp_path: Path) -> N
     assert len(history.heldout()) > 4
 
 
+class Recovering(SimulatedRunner):
+    """A simulated runner that finds what an interrupted run showed, as the local one does."""
+
+    def recover(self, order: Order) -> Observation | None:
+        """Return what the run showed before its coordinator was killed."""
+        metrics = {"val": 0.5, "test_f1": 0.91737}
+        return Observation(run=order.run, outcome="done", value=0.5, metrics=metrics)
+
+
+def test_what_a_killed_coordinator_left_is_taken_aside_too(tmp_path: Path) -> None:
+    """The result of a run that ended meanwhile is read from the disk, by another way."""
+    wanted = task(command=("true",), team=("random",), budget=Budget(trials=1))
+    with Recovering(lambda configuration, seed: 0.5) as runner:
+        before = Study(wanted, tmp_path, runner=runner).run()
+        kept = [entry.record for entry in read_entries(tmp_path)]
+        launched = next(i for i, record in enumerate(kept) if isinstance(record, Launch))
+        for left in tmp_path.glob(f"{LEDGER}*"):
+            left.unlink()
+        ledger = SqliteLedger(tmp_path / LEDGER)
+        ledger.append(kept[: launched + 1], 0, at=1.75e9)
+        ledger.close()
+        history = Study(wanted, tmp_path, runner=runner).run()
+    assert before.heldout() == {}
+    seen = history.trials[0].runs[0].observation
+    assert seen is not None
+    assert seen.metrics == {"val": 0.5}
+    assert [*history.heldout().values()] == [0.91737]
+
+
 def task(**changes: object) -> Task:
     """A task with a metric held out, read by a pattern and under another name."""
-    from trialwright.space import Float, Space
-    from trialwright.task import Objective
-
     plain = {
         "name": "t",
         "objective": Objective(metric="val"),

@@ -192,6 +192,7 @@ def test_requirements_hold_of_the_mean_over_seeds(tmp_path: Path) -> None:
     assert best.number == 2
     assert best.verdict is not None
     assert best.verdict.status in ("kept", "unconfirmed")
+    assert best.verdict.against not in (None, 1)
 
 
 def test_a_changed_requirement_is_held_against_what_was_tried(tmp_path: Path) -> None:
@@ -201,6 +202,8 @@ def test_a_changed_requirement_is_held_against_what_was_tried(tmp_path: Path) ->
     best = eased.best()
     assert best is not None
     assert best.number == 1
+    assert best.verdict is not None
+    assert best.verdict.against == 2
     hard = run(tmp_path, require=("cost <= 3",))
     best = hard.best()
     assert best is not None

@@ -14,11 +14,13 @@ from trialwright.analysis.dependence import (
     LEVEL,
     Dependence,
     cases,
+    coarse,
     dependence,
     grouped,
     sides_of,
 )
 from trialwright.analysis.modes import modes
+from trialwright.analysis.switches import Counts, switch
 from trialwright.space import Configuration, Float, Ordinal
 
 FAILURE = 0.6
@@ -106,6 +108,30 @@ def test_a_parameter_that_matters_alone_makes_no_pairs() -> None:
         shares = told[0].shares
         assert shares[0].failed == 0
         assert shares[-1].rate > 0.4
+
+
+def test_both_of_a_pair_have_to_matter() -> None:
+    """Beside a parameter that matters alone, another looks like its partner once in twenty."""
+    rate, called, tried = SPACE["learning_rate"], 0, 0
+    for draw in range(30):
+        history = recorded(main_effect, drawn(40, draw=draw), seeds=4, draw=draw, failure=FAILURE)
+        found = cases(history, failure=FAILURE)
+        counts = Counts(
+            np.array([float(case.failed) for case in found]),
+            np.array([float(case.runs) for case in found]),
+        )
+        for name in ("augmentation", "dropout", "depth", "omega"):
+            two = (rate, SPACE[name])
+            values = [[case.trial.configuration[p.name] for case in found] for p in two]
+            one, other = (sides_of(p, v) for p, v in zip(two, values, strict=True))
+            strata = (coarse(two[0], values[0]), coarse(two[1], values[1]))
+            rng = np.random.default_rng(draw)
+            seen = switch(counts, one, other, strata=strata, rng=rng)
+            called += seen is not None and seen.p <= 0.05
+            tried += 1
+    # 6 of 120 are allowed. With either of the two tests alone it is three times as many as here.
+    assert tried == 120
+    assert called <= 4
 
 
 def test_a_plateau_between_two_cliffs_is_measured() -> None:

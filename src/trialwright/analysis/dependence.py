@@ -237,7 +237,7 @@ def _pairs(
     if not switches.testable(counts):
         return 0, ()
     sides = {p.name: sides_of(p, _values(p, found)) for p in varied}
-    strata = {p.name: _coarse(p, _values(p, found)) for p in varied}
+    strata = {p.name: coarse(p, _values(p, found)) for p in varied}
     every = list(switches.pairs([p.name for p in varied]))
     tested = []
     for one, other in every:
@@ -386,8 +386,8 @@ def _range(parameter: Parameter, places: Array) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _coarse(parameter: Parameter, values: Sequence[Scalar]) -> Index:
-    """Strata of a parameter: its options, or thirds of the values tried."""
+def coarse(parameter: Parameter, values: Sequence[Scalar]) -> Index:
+    """Return strata of a parameter, shape (n,): its options, or quarters of the values tried."""
     places = np.array([_key(parameter, value) for value in values])
     if isinstance(parameter, Choice):
         return np.unique(places, return_inverse=True)[1]
