@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from trialwright.analysis.claiming import Draft, Sense, What, drafted
+from trialwright.analysis.claims import LONGEST, faults
+from trialwright.analysis.matching import DESIGNER
 from trialwright.errors import ProposerError, TrialwrightError
 from trialwright.expression import Scalar
 from trialwright.history import History
@@ -26,7 +29,7 @@ from trialwright.propose.evidence import Evidence
 from trialwright.propose.lookup import Lookup
 from trialwright.propose.prior import Prior
 from trialwright.propose.words import category, changed
-from trialwright.records import Exchange, Hypothesis, Interval, Proposal, RunKey
+from trialwright.records import Claim, Exchange, Hypothesis, Interval, Proposal, RunKey
 from trialwright.task import Task
 
 REPAIRS = 2
@@ -37,6 +40,9 @@ LONGEST_RATIONALE = 4_000
 
 LONGEST_WHY = 600
 """Characters of a value's reason, and of a claim, that are kept."""
+
+MOST_CLAIMS = 4
+"""Claims of one answer that are looked at."""
 
 FAULTS_SHOWN = 6
 """Faults that one repair names."""
@@ -101,6 +107,25 @@ class Suggestions(BaseModel):
     proposals: list[Suggestion]
 
 
+class General(BaseModel):
+    """Something that holds of the task, not of one trial."""
+
+    model_config = SLIM
+    text: Annotated[str, Field(description="one sentence")]
+    extents: Annotated[list[str], Field(description='"lr", "lr=0.1..0.5" or "act=relu,gelu" each')]
+    what: What | None = None
+    expect: Sense = "better"
+    threshold: float | None = None
+
+
+class Claiming(Suggestions):
+    """The answer where somebody tests claims: proposals, and what is held to be true in general."""
+
+    claims: Annotated[
+        list[General], Field(description="what trials to come can contradict; may be empty")
+    ] = []
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a Creator needs besides the task and the history."""
@@ -140,7 +165,7 @@ class Creator:
                 purpose="propose",
                 instructions=stable,
                 prompt=briefing.state(task, history, n, rng, beside=stable),
-                answer=Suggestions,
+                answer=Claiming if DESIGNER in task.member_names else Suggestions,
                 check=lambda answer: reading.check(answer, n),
                 tools=lookup.tools,
                 repairs=REPAIRS,
@@ -189,7 +214,7 @@ class Reading:
         Raises:
             Repair: with every fault, in words that say what was allowed.
         """
-        faults: list[str] = []
+        found: list[str] = []
         causes: list[str] = []
         usable: dict[str, Proposal] = {}
         for index, suggestion in enumerate(answer.proposals[:n]):
@@ -200,13 +225,40 @@ class Reading:
                     raise Repair("it stands twice in your answer", cause="repeat")
                 usable[key] = proposal
             except Repair as repair:
-                faults.append(f"proposal {index + 1}: {repair}")
+                found.append(f"proposal {index + 1}: {repair}")
                 causes.append(repair.cause)
         self.usable = list(usable.values())
+        if isinstance(answer, Claiming) and usable:
+            claims, wrong = self._claims(answer)
+            self.usable[0] = replace(self.usable[0], claims=claims)
+            found += wrong
+            causes += ["claim"] * len(wrong)
         if not answer.proposals:
             raise Repair("the list of proposals is empty: give at least one", cause="empty")
-        if faults:
-            raise Repair("; ".join(faults[:FAULTS_SHOWN]), cause=causes[0])
+        if found:
+            raise Repair("; ".join(found[:FAULTS_SHOWN]), cause=causes[0])
+
+    def _claims(self, answer: Claiming) -> tuple[tuple[Claim, ...], list[str]]:
+        """The claims that can be tested, and what is wrong with the others."""
+        claims: list[Claim] = []
+        wrong: list[str] = []
+        for index, general in enumerate(answer.claims[:MOST_CLAIMS]):
+            draft = Draft(
+                text=general.text[:LONGEST],
+                extents=tuple(general.extents),
+                what=general.what,
+                expect=general.expect,
+                threshold=general.threshold,
+            )
+            try:
+                claim = drafted(draft, self._task, by=self._by)
+                why = faults(claim, self._history)
+            except TrialwrightError as error:
+                why = (str(error),)
+            else:
+                claims += () if why else (claim,)
+            wrong += [f"claim {index + 1}: {one}" for one in why]
+        return tuple(claims), wrong
 
     def child(self, suggestion: Suggestion) -> Proposal:
         """Return one suggestion as a proposal.
@@ -225,13 +277,13 @@ class Reading:
                 raise Repair(f"{what} {number} is no trial; there are {there}", cause="parent")
         try:
             configuration = self._configuration(suggestion)
-            faults = space.check(configuration)
+            illegal = space.check(configuration)
         except (TrialwrightError, TypeError, ValueError, OverflowError) as error:
             # A condition or a constraint that can't be worked out for such values.
-            faults = (str(error),)
-        if faults:
+            illegal = (str(error),)
+        if illegal:
             known = all(one.name in space for one in suggestion.changes)
-            raise Repair("; ".join(faults), cause="outside" if known else "unknown")
+            raise Repair("; ".join(illegal), cause="outside" if known else "unknown")
         configuration = space.canonical(configuration)
         repeated = history.seen(configuration, code=history.code)
         if repeated is not None:
