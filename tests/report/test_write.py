@@ -142,6 +142,20 @@ def test_hostile_text_stays_text_in_markdown(tmp_path: Path) -> None:
     assert set(trials) == {7}
 
 
+def test_the_table_of_trials_names_parents_in_both_reports(tmp_path: Path) -> None:
+    """What changed is told with the trial that it was changed from."""
+    history = study_history(tmp_path)
+    children = [t for t in history.trials[:40] if t.number and t.proposal.parent is not None]
+    assert children
+    write(history, tmp_path)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    page = (tmp_path / "report.html").read_text()
+    for trial in children:
+        line = next(one for one in lines if one.startswith(f"| {trial.number} |"))
+        assert f" (from {trial.proposal.parent}) |" in line
+        assert f"<small>from {trial.proposal.parent}</small>" in page
+
+
 def test_markdown_escapes() -> None:
     """Fences are longer than any run of ticks in them; text loses its meaning as markup."""
     assert code("a`b") == "`` a`b ``"
