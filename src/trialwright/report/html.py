@@ -52,7 +52,6 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             history=history,
             analysis=analysis,
             announced=seeds.announced(history),
-            granted=seeds.granted(history),
             measure=seeds.measure(history.task),
             facts=facts(history),
             team=section(history),

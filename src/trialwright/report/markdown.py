@@ -34,7 +34,6 @@ def to_markdown(history: History, analysis: FinalAnalysis) -> str:
         history=history,
         analysis=analysis,
         announced=seeds.announced(history),
-        granted=seeds.granted(history),
         measure=seeds.measure(history.task),
         facts=facts(history),
         team=section(history),
