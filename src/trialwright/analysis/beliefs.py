@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from trialwright.analysis import claims, hypotheses
+from trialwright.analysis import claims
 from trialwright.analysis.compare import HypothesisStatus, hypothesis_status
 from trialwright.history import History, Trial
 from trialwright.task import Member
@@ -72,7 +72,7 @@ class Belief:
 def beliefs(history: History) -> list[Belief]:
     """Return all beliefs, those that say most first; claims of the same words are one."""
     merged: dict[str, Belief] = {}
-    for belief in (*_claimed(history), *_written(history), *_expected(history)):
+    for belief in (*_claimed(history), *_expected(history)):
         key = belief.text.lower()
         known = merged.get(key)
         merged[key] = belief if known is None else _merged(known, belief)
@@ -97,20 +97,6 @@ def _claimed(history: History) -> Iterator[Belief]:
             latest=max(standing.trials, default=-1),
             evidence=standing.sentence,
             strength=max(standing.evidence, standing.against),
-        )
-
-
-def _written(history: History) -> Iterator[Belief]:
-    """Hypotheses that were written down on their own."""
-    for standing in hypotheses.standings(history):
-        expected, tested = standing.expected, standing.trial
-        level = _LEVELS[standing.status]
-        yield _belief(
-            str(expected).removeprefix("hypothesis: "),
-            level,
-            by=standing.by,
-            trial=tested,
-            parameters=(expected.parameter,),
         )
 
 

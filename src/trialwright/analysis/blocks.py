@@ -6,7 +6,7 @@ Which block is due, and what happened in one, in numbers. Pure.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trialwright.analysis.compare import HypothesisStatus, hypothesis_status
@@ -29,7 +29,7 @@ class Course:
     before: tuple[int, float] | None
     """The best trial before the block, and its value then."""
     records: tuple[int, ...]
-    """The block's trials that were better than all before them."""
+    """The block's trials that beat the best of their time, and still do."""
     expectations: Mapping[HypothesisStatus, int]
     """Where the expectations stand that the block's trials came with."""
 
@@ -80,7 +80,7 @@ def course(history: History, block: Block) -> Course:
             Counter(name for trial in trials for name in changed(history, trial)).most_common()
         ),
         before=before,
-        records=tuple(_records(history, trials, before)),
+        records=tuple(trial.number for trial in trials if _led(trial)),
         expectations=Counter(
             hypothesis_status(history, trial) for trial in trials if trial.proposal.hypothesis
         ),
@@ -95,17 +95,10 @@ def changed(history: History, trial: Trial) -> list[str]:
     return [name for name in {**before, **after} if repr(before.get(name)) != repr(after.get(name))]
 
 
-def _records(
-    history: History, trials: list[Trial], before: tuple[int, float] | None
-) -> Iterator[int]:
-    sign = history.task.objective.sign
-    top = None if before is None else sign * before[1]
-    for trial in trials:
-        if trial.value is None:
-            continue
-        if top is not None and sign * trial.value > top:
-            yield trial.number
-        top = sign * trial.value if top is None else max(top, sign * trial.value)
+def _led(trial: Trial) -> bool:
+    verdict = trial.verdict
+    favoured = verdict is not None and verdict.status in ("kept", "unconfirmed")
+    return favoured and verdict is not None and verdict.against is not None
 
 
 def _best(history: History, *, last: int) -> Trial | None:

@@ -46,7 +46,9 @@ class Trend:
     unclear: int
     """Steps too small to be told from noise."""
     winners: tuple[Scalar, Scalar]
-    """The least and the greatest value that won a step."""
+    """The least and the greatest value that won a step which went as it says."""
+    centre: str
+    """The median of the values that won any step; '' of a choice."""
     sure: bool
 
     @property
@@ -54,16 +56,21 @@ class Trend:
         """The trend with its counts."""
         clear = len(self.bearing) + len(self.against)
         many = "step that changed" if clear == 1 else "steps that changed"
-        low, high = (_shown(value) for value in self.winners)
-        way = self.favours if " over " in self.favours else f"{self.favours} was better"
-        won = f", {low} winning" if low == high else f", {low} to {high} winning"
-        won = "" if " over " in self.favours else won
+        chosen = " over " in self.favours
+        way = self.favours if chosen else f"{self.favours} was better"
         aside = f"; {self.unclear} too close to tell" if self.unclear else ""
         doubt = "" if self.sure else ", as far as single runs tell"
         return (
             f"{self.parameter}: {way} in {len(self.bearing)} of {clear} {many} nothing else"
-            f"{won}{aside}{doubt}"
+            f"{'' if chosen else self._won()}{aside}{doubt}"
         )
+
+    def _won(self) -> str:
+        """Which values won; where both ways did, about where between them."""
+        low, high = (_shown(value) for value in self.winners)
+        if 3 * len(self.against) >= len(self.bearing):
+            return f", and the other way in the rest: the values that won centre on {self.centre}"
+        return f", {low} winning" if low == high else f", {low} to {high} winning"
 
 
 def steps(history: History) -> list[Step]:
@@ -136,13 +143,15 @@ def _trend(group: Sequence[tuple[Step, bool]], history: History) -> Trend | None
     first = 2 * sum(bears for _, bears in clear) >= len(clear)
     bearing = [step for step, bears in clear if bears == first]
     parameter = history.space[bearing[0].parameter]
-    winners = [step.after if step.outcome == "better" else step.before for step in bearing]
+    winners, centre = [_winner(step) for step in bearing], ""
     losers = [step.before if step.outcome == "better" else step.after for step in bearing]
     if isinstance(parameter, Choice):
         favours = f"{_shown(winners[0])} over {_shown(losers[0])}"
     else:
         favours = "higher" if first else "lower"
         winners.sort(key=parameter.to_unit)
+        all_ = sorted((_winner(step) for step, _ in clear), key=parameter.to_unit)
+        centre = _shown(all_[len(all_) // 2])
     return Trend(
         parameter=parameter.name,
         favours=favours,
@@ -150,8 +159,13 @@ def _trend(group: Sequence[tuple[Step, bool]], history: History) -> Trend | None
         against=tuple(dict.fromkeys(step.trial for step, bears in clear if bears != first)),
         unclear=len(group) - len(clear),
         winners=(winners[0], winners[-1]),
+        centre=centre,
         sure=all(step.sure for step, _ in clear),
     )
+
+
+def _winner(step: Step) -> Scalar:
+    return step.after if step.outcome == "better" else step.before
 
 
 def _same(left: Scalar, right: Scalar) -> bool:

@@ -29,6 +29,9 @@ MOST = 50
 WORDS = 600
 """Characters of any one text."""
 
+WISHES = 10
+"""Of a person, the latest."""
+
 TAIL = 1500
 """Characters of a failed run's log."""
 
@@ -62,12 +65,15 @@ def task_digest(task: Task, history: History) -> Document:
     """Return what is to be improved, what may vary, and what is left of the budget."""
     states = Counter(str(trial.state) for trial in history.trials)
     best = history.best()
+    latest = history.wishes[-WISHES:][::-1]
     return {
         "name": task.name,
         "goal": f"{task.objective.direction} {task.objective.metric}",
         **goals_document(history),
         "reduce": f"{task.objective.reduce} over the steps of a run",
         "description": _short(task.description),
+        **({"instructions": history.instructions} if history.instructions else {}),
+        **({"wishes": [_short(wish.text) for wish in latest]} if latest else {}),
         "parameters": [
             {
                 "name": parameter.name,

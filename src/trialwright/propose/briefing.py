@@ -14,7 +14,7 @@ import numpy as np
 
 from trialwright.analysis.compare import scatter
 from trialwright.history import History, Trial
-from trialwright.propose import fence, outlook, sheet
+from trialwright.propose import fence, notebook, outlook, sheet
 from trialwright.space import Parameter
 from trialwright.task import Agent, Task, fixed_seed, placeholders
 
@@ -145,7 +145,7 @@ def state(
 
     `beside` are the instructions: where they are long, fewer trials are shown.
     """
-    head = [_progress(task, history, n), *_unknown(history)]
+    head = [_progress(task, history, n), *notebook.told(task, history), *_unknown(history)]
     tail = _optimiser(task, history, rng)
     left = WHOLE - len(json.dumps(beside)) - len(json.dumps([*head, tail]))
     room = min(LONGEST - sum(map(len, head)) - len(tail), left)

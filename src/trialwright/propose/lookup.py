@@ -15,7 +15,7 @@ from trialwright.emit import TAG
 from trialwright.errors import TrialwrightError
 from trialwright.expression import Scalar
 from trialwright.history import History
-from trialwright.propose import fence, outlook, sheet
+from trialwright.propose import fence, notebook, outlook, sheet
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.prior import Prior
 from trialwright.records import RunKey
@@ -45,8 +45,8 @@ class Lookup:
 
     @property
     def tools(self) -> tuple[Callable[..., str], ...]:
-        """Everything that a model may call."""
-        return (
+        """Everything that a model may call; the notebook where the study keeps one."""
+        usual = (
             self.show_trial,
             self.read_log,
             self.list_trials,
@@ -54,6 +54,8 @@ class Lookup:
             self.suggest,
             self.predict,
         )
+        kept = notebook.kept(self._task, self._history)
+        return (*usual, self.search_notebook) if kept else usual
 
     def show_trial(self, number: int) -> str:
         """A trial in full: reasons, claim, metrics, curves, verdict."""
@@ -97,6 +99,11 @@ class Lookup:
         still = [one.parameter for one in found if not one.varied]
         lines += [f"Never varied, so nothing is known: {', '.join(still)}."] if still else []
         return "\n".join(lines)[:MOST]
+
+    def search_notebook(self, words: str) -> str:
+        """Claims with their evidence, notes, summaries, reasons that mention words."""
+        found = notebook.search(self._history, words, most=MOST - 100)
+        return fence.fenced(found, most=MOST - 50) if found else "nothing mentions that"
 
     def suggest(self) -> str:
         """The optimiser's next three trials."""

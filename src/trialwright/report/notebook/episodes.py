@@ -12,10 +12,10 @@ from trialwright.report import words
 VARIED = 4
 """Parameters that a block is said to have varied."""
 
-LED = 3
+LED = 2
 """Trials of a block that led for a time, whose reasons are told."""
 
-REASON = 300
+REASON = 240
 """Characters of a reason."""
 
 
@@ -120,7 +120,7 @@ def _reasons(history: History, happened: Course) -> Iterator[str]:
         said = "; ".join(reasons) or trial.proposal.rationale
         why = words.line(said, most=REASON)
         if step:
-            because = f" Why it was tried: {words.sentence(why)}" if why else ""
+            because = f" Why it was tried: {why.rstrip('.')}." if why else ""
             yield f"Trial {number} took the lead by {step}.{because}"
 
 

@@ -8,19 +8,23 @@ from trialwright.analysis import memory
 from trialwright.analysis.beliefs import Belief, Level
 from trialwright.analysis.noise import noise
 from trialwright.history import History
-from trialwright.report import words
+from trialwright.report import dependence, words
 from trialwright.report.failures import failures
 
 LINES = 200
 """Of the file, at any length of the study."""
 
-MOST = {"contradicted": 40, "open": 30, "single": 8, "steps": 30, "fails": 10, "wishes": 10}
+MOST = {
+    "contradicted": 40, "open": 30, "single": 8, "steps": 25, "seeds": 12, "fails": 10,
+    "wishes": 10,
+}  # fmt: skip
 """Lines of each section but for the principles, which get what is left."""
 
 LEGEND = (
-    "> established: borne out again and again by trials that came after the claim, and it stands"
-    " up to having been looked at often. supported: borne out so far. tentative: it came true once."
-    " Numbers behind a claim are trials for and against it."
+    "Established: it holds beside all the other claims, however often one looks, and one in twenty"
+    " of such claims is false at most, on average. Supported: if it were false, what was compared"
+    " would look like this in one case of twenty at most. Tentative: what was compared so far"
+    " points its way."
 )
 
 
@@ -35,6 +39,7 @@ def memory_page(history: History) -> str:
         "Seen in steps of one parameter, not foretold": memory.fitted(
             [memory.trend(trend) for trend in seen], room=MOST["steps"], what="trend"
         ),
+        "What depends on the seed": _seeds(history),
         "What fails": memory.fitted(
             [f"- {words.line(group.sentence, most=memory.LONGEST)}" for group in failures(history)],
             room=MOST["fails"],
@@ -71,7 +76,7 @@ def _head(history: History) -> list[str]:
             f"Best: trial {best.number}, {words.number(best.value)}"
             f" ({words.configuration(best.configuration)})."
         )
-    return [*lines, "", LEGEND]
+    return [*lines, "", f"> {LEGEND}"]
 
 
 def _noise(history: History) -> str:
@@ -91,6 +96,13 @@ def _single(held: Sequence[Belief]) -> list[str]:
     told = sorted((one for one in held if one.single), key=lambda one: -one.latest)
     lines = [memory.line(one) for one in told]
     return memory.fitted(lines, room=MOST["single"], what="expectation")
+
+
+def _seeds(history: History) -> list[str]:
+    found = dependence.section(history)
+    told = found.sentences if found else ()
+    lines = [f"- {words.line(one, most=2 * memory.LONGEST)}" for one in told]
+    return memory.fitted(lines, room=MOST["seeds"], what="sentence")
 
 
 def _section(title: str, lines: Sequence[str], empty: str = "") -> list[str]:

@@ -13,10 +13,11 @@ from trialwright.analysis.beliefs import Belief
 from trialwright.analysis.steps import Trend
 from trialwright.history import History
 from trialwright.records import Block
-from trialwright.report import words
+from trialwright.report import dependence, seeds, words
 from trialwright.report.final import FinalAnalysis, final_analysis
 from trialwright.report.notebook import episodes, surprises
 from trialwright.report.notebook.inbox import came
+from trialwright.report.notebook.recall import LEGEND
 
 TOLD = 6
 """Blocks, the latest, that are told in full; the others have a row of the table."""
@@ -36,10 +37,10 @@ def synthesis(history: History) -> str:
     held, seen = memory.remembered(history)
     parts = [
         _title(history),
-        _short(analysis, held),
+        _short(history, analysis, held),
         _questions(analysis, held),
         _experiments(history),
-        _findings(analysis, held, seen),
+        _findings(history, analysis, held, seen),
         _list("Surprises", surprises.sentences(history, held), "Nothing came otherwise so far."),
         _next(analysis),
         _wishes(history),
@@ -72,7 +73,7 @@ def _title(history: History) -> list[str]:
     ]
 
 
-def _short(analysis: FinalAnalysis, held: Sequence[Belief]) -> list[str]:
+def _short(history: History, analysis: FinalAnalysis, held: Sequence[Belief]) -> list[str]:
     lines = ["## In short", "", text(analysis.headline)]
     best = analysis.best
     if best is not None:
@@ -82,6 +83,8 @@ def _short(analysis: FinalAnalysis, held: Sequence[Belief]) -> list[str]:
             lines.append(f"- **Against the first trial ({best.first}):** {text(changes)}")
     if analysis.gain is not None:
         lines.append(f"- **How sure that is:** {text(analysis.gain.sentence)}")
+    fresh = " ".join(seeds.announced(history))
+    lines += [f"- **The winner, on fresh seeds:** {text(fresh)}"] if fresh else []
     sure = [belief for belief in held if belief.level in ("established", "supported")]
     lines += [f"- **What holds:** {_claim(belief)}" for belief in sure[:IN_SHORT]]
     telling = [one for one in analysis.influences if one.told]
@@ -114,7 +117,7 @@ def _asked(analysis: FinalAnalysis, held: Sequence[Belief]) -> Iterator[str]:
     unsettled = ("tentative", "undecided", "open")
     open_ = [one for one in held if one.level in unsettled and not one.single]
     for belief in open_[:CLAIMS]:
-        yield f"Is it so? {_claim(belief)}"
+        yield _claim(belief)
 
 
 def _experiments(history: History) -> list[str]:
@@ -143,15 +146,18 @@ def _episode(history: History, block: Block) -> Iterator[str]:
         yield f"> *{text(summary.by)}, {words.held(summary)[:1].lower()}{words.held(summary)[1:]}*"
 
 
-def _findings(analysis: FinalAnalysis, held: Sequence[Belief], seen: Sequence[Trend]) -> list[str]:
+def _findings(
+    history: History, analysis: FinalAnalysis, held: Sequence[Belief], seen: Sequence[Trend]
+) -> list[str]:
     told = [one for one in analysis.influences if one.varied]
     sure = [belief for belief in held if belief.level in ("established", "supported")]
     refuted = [one for one in held if one.level == "contradicted" and not one.single]
     sections = {
         "What matters": [f"{text(one.parameter)}: {text(one.sentence)}" for one in told],
-        "What is held to be true": [_claim(belief) for belief in sure[:CLAIMS]],
+        "What is held to be true": [*map(_claim, sure[:CLAIMS]), LEGEND] if sure else [],
         "What turned out false": [_claim(belief) for belief in refuted[:CLAIMS]],
         "What single steps showed": [_trend(trend) for trend in seen[:CLAIMS]],
+        "What depends on the seed": _seeds(history),
         "What fails": [
             text(f"{group.sentence} {group.remedy}".strip()) for group in analysis.failures
         ],
@@ -164,6 +170,11 @@ def _findings(analysis: FinalAnalysis, held: Sequence[Belief], seen: Sequence[Tr
         if items:
             lines += ["", f"### {title}", "", *(f"- {item}" for item in items)]
     return lines if len(lines) > 1 else [*lines, "", "None yet."]
+
+
+def _seeds(history: History) -> list[str]:
+    found = dependence.section(history)
+    return [text(sentence) for sentence in found.sentences] if found else []
 
 
 def _next(analysis: FinalAnalysis) -> list[str]:
