@@ -186,6 +186,19 @@ def test_a_prediction_beyond_what_was_varied_is_called_a_guess(tmp_path: Path) -
     assert "depth" in lookup.predict({"depth": [1, 2]})
 
 
+def test_a_claim_in_full_names_its_yardstick(tmp_path: Path) -> None:
+    """A model that asks for a trial reads from which difference on its claim is decided."""
+    what = replace(task("random", trials=2, space=SPACE), objective=Objective(metric="val_f1"))
+    with SimulatedRunner(swinging, slots=1) as runner:
+        history = Study(what, tmp_path, runner=runner).run()
+    trial = history.trials[1]
+    claim = Hypothesis(claim="better", expects="better", against=0)
+    trial.admission = replace(trial.admission, proposal=replace(trial.proposal, hypothesis=claim))
+    assert "decides nothing, by how the ends of the two curves scatter): better" in sheet.in_full(
+        history, trial
+    )
+
+
 def swinging(
     configuration: Configuration, _seed: int
 ) -> Iterator[tuple[float, Mapping[str, float]]]:

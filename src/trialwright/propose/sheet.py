@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from trialwright.analysis.compare import hypothesis_status
+from trialwright.analysis.compare import hypothesis_status, yardstick
 from trialwright.analysis.curves import dips, falls, is_test, overfits, shape_of, side, told
 from trialwright.expression import Scalar
 from trialwright.history import History, Run, Trial
@@ -140,7 +140,9 @@ def in_full(history: History, trial: Trial) -> str:
         lines.append(f"rationale: {fence.prose(proposal.rationale, most=600)}")
     if proposal.hypothesis is not None:
         status = hypothesis_status(history, trial)
-        lines.append(f"claim ({status}): {fence.prose(proposal.hypothesis.claim, most=300)}")
+        by = yardstick(history, trial)
+        said = fence.prose(proposal.hypothesis.claim, most=300)
+        lines.append(f"claim ({status}{'; ' if by else ''}{by}): {said}")
     if proposal.predicted is not None:
         low, high = proposal.predicted.low, proposal.predicted.high
         lines.append(f"predicted: {low:.5g} to {high:.5g}")
