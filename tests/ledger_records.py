@@ -228,4 +228,4 @@ SINCE_3: tuple[Record, ...] = (
     CLAIM,
     Request(what="claim", by="agent", claim=CLAIM),
 )
-"""One record of each kind that came later still; no fixture holds them yet."""
+"""Kinds of records, and uses of them, that came with version 3."""

@@ -20,6 +20,7 @@ from trialwright.records import SCHEMA, Record
 
 FIXTURE = Path(__file__).parent / "fixtures" / "ledger_v1.db"
 FIXTURE_2 = FIXTURE.with_name("ledger_v2.db")
+FIXTURE_3 = FIXTURE.with_name("ledger_v3.db")
 
 
 class TestSqliteLedger(LedgerConformance):
@@ -73,7 +74,7 @@ def test_the_fixture_covers_every_kind_of_record() -> None:
     assert {type(record) for record in (*RECORDS, *SINCE_2, *SINCE_3)} == set(get_args(Record))
     assert version_of(FIXTURE) == 1
     assert version_of(FIXTURE_2) == 2
-    assert SCHEMA == 3
+    assert version_of(FIXTURE_3) == SCHEMA == 3
 
 
 def version_of(path: Path) -> int:
@@ -92,6 +93,17 @@ def test_a_ledger_of_schema_version_2_opens(tmp_path: Path) -> None:
     history = History(entries)
     assert history.spent == (1620, 0.0125)
     assert history.analysis is not None
+
+
+def test_a_ledger_of_schema_version_3_opens(tmp_path: Path) -> None:
+    """With what came since: promotions, blocks, instructions, claims and wishes."""
+    path = tmp_path / "ledger.db"
+    shutil.copy(FIXTURE_3, path)
+    ledger = SqliteLedger(path, create=False)
+    entries = ledger.read()
+    ledger.close()
+    assert [entry.record for entry in entries] == [*RECORDS, *SINCE_2, *SINCE_3]
+    assert History(entries).trials[0].planned == 4
 
 
 def test_an_old_ledger_says_so_once_it_is_written_to(tmp_path: Path) -> None:
