@@ -18,7 +18,7 @@ from trialwright.propose.sheet import Digits
 from trialwright.records import Hypothesis, Interval, Proposal
 from trialwright.space import Configuration
 from trialwright.study import Study
-from trialwright.task import Budget, Objective, Task
+from trialwright.task import Agent, Budget, Objective, Task
 
 STEPS = 40
 PEAK = 13
@@ -126,6 +126,15 @@ def test_all_of_sixteen_trials_are_shown_and_the_ends_of_many(tmp_path: Path) ->
     shown = {trial.number for trial in briefing.telling(many)}
     worst = min(many.done(), key=lambda trial: trial.value or 0.0)
     assert {0, worst.number} <= shown
+
+
+def test_the_rules_say_what_of_a_claim_is_checked(tmp_path: Path) -> None:
+    """A second half about another metric would go unchecked: the model reads so beforehand."""
+    history = curved(tmp_path, trials=1)
+    rules = " ".join(
+        briefing.instructions(history.task, Agent(name="m", model="openai:any")).split()
+    )
+    assert "Only what it says of the goal's metric is checked" in rules
 
 
 def test_the_state_says_what_counts_and_what_seeds_do(tmp_path: Path) -> None:
