@@ -120,6 +120,7 @@ def test_the_log_can_be_continued_or_begun_again(tmp_path: Path) -> None:
     history = ran(task(trials=12), tmp_path)
     log = tmp_path / write.NOTEBOOK / write.LOG
     continued = log.read_text()
+    assert continued.startswith("# Reasoning of small, begun 20")
     ledger = SqliteLedger(tmp_path / LEDGER)
     write.rewrite(history, ledger, tmp_path)
     assert log.read_text() == continued
