@@ -49,7 +49,7 @@ CLIFF, EFFECT, TINY, RATE, FALLEN = 3.0, 4.0, 0.1, 0.5, -40.0
 do at most; the share of seeds that fail together; and the value of one that does."""
 LIMIT = -20.0
 """Below which a seed counts as failed."""
-STUDIES, TRIALS, QUICK = 50, 280, 3
+STUDIES, TRIALS, QUICK = 50, 300, 3
 TARGETS = {"false_established": 0.05, "power": 0.8}
 
 
