@@ -5,8 +5,8 @@
 Each study has a landscape of its own. Two of its eight parameters make half of the seeds fail, but
 only together; one has a plateau that ends in a cliff; one moves the result by more than the noise;
 the others do nothing, or less than a tenth of the noise. The team is the inquirer alone: while it
-has nothing to test, chance looks around. An outsider, who knows nothing, claims six things at the start,
-most of them false, which are tested like all others.
+has nothing to test, chance looks around. An outsider, who knows nothing, claims six things at the
+start, most of them false, which are tested like all others.
 
 `false_established`: the part of the established claims, over all studies, that is false. `power`:
 the part of the planted truths (failures together, their rate, the cliff, the effect) that is
