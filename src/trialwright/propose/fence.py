@@ -47,7 +47,7 @@ def prose(text: str, *, most: int) -> str:
     What is cut off is replaced by three dots: a count of ours would be taken for one of theirs.
 
     >>> prose("Depth \x1b[1mhelps\x1b[0m.\n\nThe rate does not.", most=30)
-    'Depth helps.\n\nThe rate does ...'
+    'Depth helps.\n\nThe rate ...'
     """
     text = _ESCAPES.sub("", text[: 20 * most].replace("\r\n", "\n").replace("\r", "\n"))
     text = "".join(c if c == "\n" or c.isprintable() else " " for c in text)
