@@ -187,7 +187,8 @@ def overfits(reading: Diagnosis) -> bool:
 
     >>> from trialwright.records import RunKey
     >>> ahead = {"gap": 0.1, "turned": 0.0}
-    >>> overfits(Diagnosis(run=RunKey(0, 0, 0), findings=("overfitting",), sentence="", numbers=ahead))
+    >>> key, found = RunKey(0, 0, 0), ("overfitting",)
+    >>> overfits(Diagnosis(run=key, findings=found, sentence="", numbers=ahead))
     False
     """
     return "overfitting" in reading.findings and reading.numbers.get("turned", 1.0) > 0
