@@ -200,8 +200,13 @@ def test_replay_equals_live(operations: list[tuple[str, int, str]], cut: int) ->
 def test_the_indices_agree_with_the_trials(operations: list[tuple[str, int, str]]) -> None:
     """What is kept current for speed is, after each entry, what a walk over all trials finds."""
     history = History()
-    for entry in entries(story(operations)):
+    told_entries = entries(story(operations))
+    for entry in told_entries:
         history.extend([entry])
+        afresh = History(told_entries[: entry.sequence])
+        for code in ["", *history.codes]:
+            best, found = history.best(code=code), afresh.best(code=code)
+            assert (best and best.number) == (found and found.number)
         assert history.done() == [t for t in history.trials if t.value is not None]
         in_favour = ("kept", "unconfirmed")
         favoured = [t for t in history.trials if t.verdict and t.verdict.status in in_favour]
@@ -345,6 +350,27 @@ def test_the_best_is_the_favoured_trial_with_the_best_value_and_the_first_of_equ
     later = told(*runs, verdict(3), verdict(3, "discarded"), verdict(0)).best()
     assert later is not None
     assert later.number == 0
+
+
+def test_the_best_follows_each_record_that_changes_it() -> None:
+    """A verdict, one taken back, a leader's run that is repeated and ends worse (less is better)."""
+    course: list[tuple[Record, int]] = [
+        (verdict(0), 0),
+        (verdict(1), 1),
+        (verdict(1, "discarded"), 0),
+        (verdict(1), 1),
+        (launch(1, attempt=1), 0),
+        (end(1, attempt=1, value=0.5), 1),
+        (launch(1, attempt=2), 0),
+        (end(1, attempt=2, value=9), 0),
+    ]
+    runs = [r for n, v in enumerate((3, 1)) for r in (admit(n), launch(n), end(n, value=v))]
+    history = told(*runs)
+    for record, leader in course:
+        history.extend(entries([record], after=history))
+        best = history.best()
+        assert best is not None
+        assert best.number == leader
 
 
 def test_the_best_of_a_new_code_version_starts_anew() -> None:

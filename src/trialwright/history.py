@@ -136,6 +136,8 @@ class History:
         self._pending: set[int] = set()
         self._valued: set[int] = set()
         self._favoured: set[int] = set()
+        self._leaders: dict[str, Trial | None] = {}
+        """By code version: what `best` found, until a favoured trial changes."""
         self._valued_code = ""
         self._spreads: dict[int, tuple[str, float, int]] = {}
         self._spread_totals: dict[str, tuple[float, int]] = {}
@@ -260,6 +262,11 @@ class History:
         the earlier one staying ahead of its equal. None: the newest version with any value.
         """
         code = code or self._valued_code
+        if code not in self._leaders:
+            self._leaders[code] = self._leader(code)
+        return self._leaders[code]
+
+    def _leader(self, code: str) -> Trial | None:
         best: Trial | None = None
         confirm = self.task.seeds.confirm or 0
         for trial in self.favoured():
@@ -356,6 +363,7 @@ class History:
     def _open(self, opened: Opened) -> None:
         changed = self.opened and self.task.require != opened.task.require
         self._opened, self.closed = opened, None
+        self._leaders.clear()
         for trial in self.trials if changed else ():
             self._revalue(trial)
 
@@ -453,6 +461,8 @@ class History:
 
     def _revalue(self, trial: Trial) -> None:
         """Keep the indices of values current: a launch can take a value away, an end give one."""
+        if trial.number in self._favoured:
+            self._leaders.clear()
         trial.value = trial.worth(self.task.seeds.objective, sign=self.task.objective.sign)
         trial.breach = self._breach(trial)
         if trial.breach:
@@ -492,6 +502,7 @@ class History:
         """Count trials without a code version, which were imported, with the first that runs."""
         if len(self.codes) > 1:
             return
+        self._leaders.clear()
         for trial in self.trials:
             if not trial.admission.code:
                 trial.admission = replace(trial.admission, code=code)
@@ -502,7 +513,10 @@ class History:
 
     def _judge(self, verdict: Verdict) -> None:
         self.trials[verdict.trial].verdict = verdict
-        if verdict.status in ("kept", "unconfirmed"):
+        favoured = verdict.status in ("kept", "unconfirmed")
+        if favoured != (verdict.trial in self._favoured):
+            self._leaders.clear()
+        if favoured:
             self._favoured.add(verdict.trial)
         else:
             self._favoured.discard(verdict.trial)
