@@ -353,7 +353,7 @@ def test_the_best_is_the_favoured_trial_with_the_best_value_and_the_first_of_equ
 
 
 def test_the_best_follows_each_record_that_changes_it() -> None:
-    """A verdict, one taken back, a leader's run that is repeated and ends worse (less is better)."""
+    """A verdict, one taken back, a run of the leader that is repeated; less is better."""
     course: list[tuple[Record, int]] = [
         (verdict(0), 0),
         (verdict(1), 1),
