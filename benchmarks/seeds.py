@@ -2,9 +2,10 @@
 
 Pure simulation over many studies: ten contenders, noise of 1, one seed each to begin with; the
 policy gives the rest one by one, as a study does. Equal allocation gives each the same number, and
-names the best mean; what it needs for a probability is interpolated. The landscapes:
+names the best mean; what it needs for a probability is interpolated. `runs_ratio` is that of the
+landscape that is worst for the policy:
 
-    steps     true values 0.5 apart: what counts for `runs_ratio`
+    steps     true values 0.5 apart
     random    drawn from a normal distribution of sd 1 anew in each study
     crowd     all others 0.75 behind: the hardest case, in which no seed is wasted by being equal
 
@@ -42,7 +43,7 @@ ENDLESS = replace(RULES, confidence=0.9999)
 FRESH = 6
 RUNS = 150
 """Of the policy, at most."""
-TARGETS = {"runs_ratio": 0.5, "coverage": 0.92}
+TARGETS = {"runs_ratio": 0.5, "coverage": 0.93}
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,12 @@ class Landscape:
     name: str
     values: Callable[[np.random.Generator], Array]
     probability: float
-    counts: bool
-    """Whether it counts for `runs_ratio`, or is only shown."""
 
 
 LANDSCAPES = (
-    Landscape("steps", lambda _: -0.5 * np.arange(ARMS), 0.9, counts=True),
-    Landscape("random", lambda rng: np.sort(rng.normal(0, 1, ARMS))[::-1], 0.75, counts=False),
-    Landscape("crowd", lambda _: np.r_[0.0, np.full(ARMS - 1, -0.75)], 0.9, counts=False),
+    Landscape("steps", lambda _: -0.5 * np.arange(ARMS), 0.9),
+    Landscape("random", lambda rng: np.sort(rng.normal(0, 1, ARMS))[::-1], 0.8),
+    Landscape("crowd", lambda _: np.r_[0.0, np.full(ARMS - 1, -0.75)], 0.9),
 )
 
 
@@ -154,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"the winner looked better than it was by: {told['looked']:+.2f} sd of a seed")
     print(f"and on fresh seeds by:                   {told['fresh']:+.2f}")
     figures = {
-        "runs_ratio": max(ratios[one.name] for one in LANDSCAPES if one.counts),
+        "runs_ratio": max(ratios.values()),
         **{f"ratio_{name}": value for name, value in ratios.items()},
         **told,
     }

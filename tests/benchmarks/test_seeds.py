@@ -18,7 +18,7 @@ def test_a_race_with_a_clear_winner_names_it_soon() -> None:
 
 def test_equal_allocation_is_as_likely_right_as_theory_says() -> None:
     """Two-sided by symmetry: contenders that are all alike are named one time in ten."""
-    alike = seeds.Landscape("alike", lambda _: np.zeros(10), 0.5, counts=False)
+    alike = seeds.Landscape("alike", lambda _: np.zeros(10), 0.5)
     chance = seeds.equal(alike, most=3, studies=2000)
     assert chance == pytest.approx([0.1] * 3, abs=0.03)
 
