@@ -199,11 +199,14 @@ def test_interrupt_ends_the_dry_run(tmp_path: Path) -> None:
         "import time\nopen('pid', 'w').write(str(os.getpid()))\nprint(f'val_acc={1}')\n"
         "time.sleep(60)\n",
     )
+    # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command("init", "train.py"), cwd=tmp_path, env=environment(),
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     try:
         pid = tmp_path / "pid"
         while process.poll() is None and not (pid.exists() and pid.read_text()):
