@@ -120,7 +120,8 @@ def read_entries(results: Path) -> list[Entry]:
 def test_the_runs_did_report_it(finished: Path) -> None:
     """Or the tests below would show nothing: it is in every log, and in the ledger."""
     logs = [*(finished / "runs" / "secret" / "trials").glob("*/stdout.log")]
-    assert len(logs) == 6
+    # The second seed of a trial whose first has failed is not begun, if that is known in time.
+    assert len(logs) in (5, 6)
     assert all(MARK in log.read_text() for log in logs)
     assert MARK.encode() in (finished / "runs" / "secret" / LEDGER).read_bytes()
 
