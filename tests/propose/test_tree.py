@@ -31,7 +31,7 @@ from trialwright.history import History, read
 from trialwright.propose import words
 from trialwright.propose.baselines import Random
 from trialwright.propose.proposer import Proposer
-from trialwright.propose.tree import TreeSearch, next_parent
+from trialwright.propose.tree import TreeSearch
 from trialwright.records import Curve, Proposal
 from trialwright.space import Configuration, Float, Int, Space
 from trialwright.task import Objective, Task, Ucb
@@ -52,6 +52,12 @@ class TestTree(ProposerConformance):
     def proposer(self) -> Proposer:
         """The tree."""
         return TreeSearch()
+
+
+def next_parent(task: Task, history: History) -> int | None:
+    """The trial that the tree would branch from now."""
+    [proposal] = TreeSearch()(task, history, 1, np.random.default_rng(0))
+    return proposal.parent
 
 
 def ask(journal: Journal, n: int = 1, seed: int = 0) -> list[Proposal]:

@@ -65,15 +65,6 @@ class TreeSearch:
         return grown
 
 
-def next_parent(task: Task, history: History) -> int | None:
-    """Return the trial that the tree would branch from next; None before any result."""
-    evidence = Evidence(task, history, Prior(task))
-    if not evidence.values:
-        return None
-    plan = next(Look(evidence, []).plans(), None)
-    return None if plan is None or plan.move.parent is None else plan.move.parent.number
-
-
 def _worded(evidence: Evidence, plan: Plan) -> Proposal:
     """Put a plan into words: its rationale begins with what was measured."""
     proposal = words.proposal(evidence, plan.move.configuration, move=plan.move)
