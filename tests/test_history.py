@@ -532,11 +532,11 @@ def test_confirmed_trials_are_compared_over_all_of_their_seeds() -> None:
     more = [promotion(1, 2), launch(1, 1), end(1, 1, value=-2.0)]
     history.extend(entries(more, after=history))
     ones = history.trials
-    assert sides(ones[1], ones[0], seeds) == ([2.0], [1.0])
+    assert sides(ones[1], ones[0], task) == ([2.0], [1.0])
     assert history.best() is ones[1]
     more = [promotion(0, 3), launch(0, 1), end(0, 1, value=2.5), launch(0, 2), end(0, 2, value=2.0)]
     history.extend(entries(more, after=history))
-    assert sides(ones[0], ones[1], seeds) == ([1.0, 2.5, 2.0], [2.0, -2.0])
+    assert sides(ones[0], ones[1], task) == ([1.0, 2.5, 2.0], [2.0, -2.0])
     assert history.best() is ones[0]
 
 

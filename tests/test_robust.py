@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -100,7 +102,25 @@ def test_seeds_that_move_both_sides_alike_are_compared_one_by_one() -> None:
     """Two confirmed sides: all seeds count where they scatter apart, the common ones where not."""
     theirs = {0: 0.1, 1: 0.9, 2: 0.4, 3: 0.6, 4: 2.0, 5: 2.0}
     alike = {seed: theirs[seed] + 0.05 for seed in range(4)}
-    assert shared(alike, theirs, 4) == ([*alike.values()], [0.1, 0.9, 0.4, 0.6])
+    means = partial(shared, robust=Robust(), sign=1)
+    assert means(alike, theirs, 4) == ([*alike.values()], [0.1, 0.9, 0.4, 0.6])
     apart = {0: 2.9, 1: 0.1, 2: 0.6, 3: 0.2}
-    assert shared(apart, theirs, 4) == ([2.9, 0.1, 0.6, 0.2], [0.1, 0.9, 0.4, 0.6, 2.0, 2.0])
-    assert shared(apart, theirs, 5) == ([2.9, 0.1, 0.6, 0.2], [0.1, 0.9, 0.4, 0.6])
+    assert means(apart, theirs, 4) == ([2.9, 0.1, 0.6, 0.2], [0.1, 0.9, 0.4, 0.6, 2.0, 2.0])
+    assert means(apart, theirs, 5) == ([2.9, 0.1, 0.6, 0.2], [0.1, 0.9, 0.4, 0.6])
+
+
+def test_a_seed_that_collapsed_is_not_left_out() -> None:
+    """The leader's seeds 6 to 9, one of them a failure, count though the rival has none of them."""
+    first = [0.949, 0.954, 0.966, 0.880, 0.970, 0.968, 0.880, 0.921, 0.0, 0.931]
+    leader = dict(enumerate(first))
+    rival = dict(enumerate([0.919, 0.962, 0.960, 0.849, 0.969, 0.959]))
+    spread = Robust(kind="spread", amount=1.0)
+    for robust in (Robust(), spread):
+        ours, theirs = shared(leader, rival, 6, robust=robust, sign=1)
+        assert ours == first
+        assert (robust.value(ours, sign=1) or 0) < (robust.value(theirs, sign=1) or 0)
+    fine = {**leader, 8: 0.90}
+    assert shared(fine, rival, 6, robust=Robust(), sign=1)[0] == first[:6]
+    worse = {seed: 1 - value for seed, value in leader.items()}
+    other = {seed: 1 - value for seed, value in rival.items()}
+    assert len(shared(worse, other, 6, robust=Robust(), sign=-1)[0]) == 10

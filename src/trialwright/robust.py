@@ -18,6 +18,9 @@ Kind = Literal["mean", "spread", "worst", "quantile", "success", "cv"]
 LARGEST_CV = 1000.0
 """What a mean next to zero makes of a coefficient of variation, at most."""
 
+COLLAPSE = 5.0
+"""Deviations below the other seeds at which one has collapsed, whatever it is that seeds share."""
+
 CLEARLY = 4.0
 """How many times less variance differences seed by seed must have: with few seeds, less is luck."""
 
@@ -173,26 +176,49 @@ class Robust:
 
 
 def shared(
-    ours: Mapping[int, float], theirs: Mapping[int, float], enough: int | None
+    ours: Mapping[int, float],
+    theirs: Mapping[int, float],
+    enough: int | None,
+    *,
+    robust: Robust,
+    sign: int,
 ) -> tuple[list[float], list[float]]:
     """Return the values over which two sides are compared, both by seed; empty if there are none.
 
     Over the seeds that both have: else more seeds for the leader, whose first one was lucky, would
     hand the lead to a trial that it beats seed by seed. Two that have `enough` seeds are past that,
-    and all of their seeds count, unless their differences seed by seed say clearly more: where
-    seeds move both alike.
+    and all of their seeds count. Not so for means where seeds move both alike, so that differences
+    seed by seed say clearly more; but a seed on which a side collapsed, and which the other has not
+    run, is never left out. What looks at the spread or at the worst counts all seeds.
     """
     common = sorted(ours.keys() & theirs.keys())
     matched = [ours[seed] for seed in common], [theirs[seed] for seed in common]
     if enough is None or min(len(ours), len(theirs)) < enough:
         return matched
     every = [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
+    if robust.kind != "mean" or not _alike(matched, every):
+        return every
+    further = [[side[seed] for seed in side if seed not in common] for side in (ours, theirs)]
+    collapsed = any(
+        _collapsed(seen, rest, sign) for seen, rest in zip(matched, further, strict=True)
+    )
+    return every if collapsed else matched
+
+
+def _alike(matched: Sequence[Sequence[float]], every: Sequence[Sequence[float]]) -> bool:
+    """Whether seeds move both sides alike: differences seed by seed scatter clearly less."""
     apart = [a - b for a, b in zip(*matched, strict=True)]
     by_seed = deviation(apart) ** 2 / len(apart) if len(apart) >= 2 else math.inf
     by_side = sum(deviation(side) ** 2 / len(side) for side in every)
-    if not by_side:
-        return every
-    return matched if by_seed < by_side / CLEARLY else every
+    return by_side > 0 and by_seed < by_side / CLEARLY
+
+
+def _collapsed(seen: Sequence[float], further: Sequence[float], sign: int) -> bool:
+    """Whether a further seed is worse than all `COLLAPSE` deviations of those seen allow."""
+    if not further:
+        return False
+    least = sign * mean(seen) - COLLAPSE * deviation(seen)
+    return min(sign * value for value in further) < least
 
 
 def mean(values: Sequence[float]) -> float:

@@ -191,12 +191,13 @@ class Trial:
         return self.latest.get(0)
 
 
-def sides(
-    trial: Trial, other: Trial, seeds: Seeds | None = None
-) -> tuple[list[float], list[float]]:
+def sides(trial: Trial, other: Trial, task: Task | None = None) -> tuple[list[float], list[float]]:
     """Return the values over which two trials are compared: `shared`; enough is `seeds.confirm`."""
-    enough = seeds.objective.enough(seeds.confirm) if seeds else None
-    return shared(trial.values, other.values, enough)
+    if task is None:
+        return shared(trial.values, other.values, None, robust=Robust(), sign=1)
+    robust, sign = task.seeds.objective, task.objective.sign
+    enough = robust.enough(task.seeds.confirm)
+    return shared(trial.values, other.values, enough, robust=robust, sign=sign)
 
 
 def lead(trial: Trial, other: Trial, task: Task | None = None) -> float:
@@ -205,7 +206,7 @@ def lead(trial: Trial, other: Trial, task: Task | None = None) -> float:
     Over `sides`; between their values where they share no seed. Means are compared where the seeds
     are too few for the objective.
     """
-    ours, theirs = sides(trial, other, task.seeds if task else None)
+    ours, theirs = sides(trial, other, task)
     if not ours:
         return told_apart((trial.value or 0.0) - (other.value or 0.0), trial.value, other.value)
     robust = task.seeds.objective if task else Robust()

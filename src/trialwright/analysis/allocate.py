@@ -159,7 +159,8 @@ def _chance(arm: Arm, first: Arm, rules: Rules) -> float:
 def _edge(ours: Arm, theirs: Arm, rules: Rules) -> Edge:
     # Where seeds bring nothing to all alike, there is no reason to leave any out.
     enough = rules.confirm if rules.common else 1
-    sides = shared(ours.values, theirs.values, rules.robust.enough(enough))
+    robust, sign = rules.robust, rules.sign
+    sides = shared(ours.values, theirs.values, robust.enough(enough), robust=robust, sign=sign)
     values = sides if sides[0] else ([*ours.values.values()], [*theirs.values.values()])
     return edge(
         Side(values[0], ours.noise),

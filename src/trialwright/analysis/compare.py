@@ -74,7 +74,7 @@ def compare(trial: Trial, against: Trial, history: History) -> Comparison | None
     per side, it is P = T_v(d / (s * sqrt(2 / m))).
     """
     task = history.task
-    ours, theirs = sides(trial, against, task.seeds)
+    ours, theirs = sides(trial, against, task)
     if not ours or trial.value is None or against.value is None:
         return None
     scatter = scatter_of(history, code=trial.code)
