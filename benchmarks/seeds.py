@@ -2,12 +2,16 @@
 
 Pure simulation over many studies: ten contenders, noise of 1, one seed each to begin with; the
 policy gives the rest one by one, as a study does. Equal allocation gives each the same number, and
-names the best mean; what it needs for a probability is interpolated. `runs_ratio` is that of the
-landscape that is worst for the policy:
+names the best mean; what it needs for a probability is interpolated. `runs_ratio` is the policy's
+runs on three kinds of landscape over those of equal allocation, `worst_ratio` that of the kind that
+is worst for the policy:
 
     steps     true values 0.5 apart
     random    drawn from a normal distribution of sd 1 anew in each study
     crowd     all others 0.75 behind: the hardest case, in which no seed is wasted by being equal
+
+Two published rules stand beside it, which are told the noise: sequential optimal computing budget
+allocation (Chen, Lin, Yucesan and Chick 2000) and top-two Thompson sampling (Russo 2016).
 
 Beside it, what is announced at the end: intervals on fresh seeds against the truth, and how much
 better the winner looked on the seeds that selected it.
@@ -22,6 +26,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +83,45 @@ def race(values: Array, rng: np.random.Generator, *, runs: int) -> list[int]:
     return named[: runs - ARMS + 1]
 
 
+Rule = Callable[[Array, Array, np.random.Generator], int]
+"""Who gets the next seed, from means and numbers of seeds, each shape (ARMS,), at a noise of 1."""
+
+
+def ocba(means: Array, counts: Array, rng: np.random.Generator) -> int:  # noqa: ARG001
+    """The arm that lacks most of its optimal share."""
+    best = int(np.argmax(means))
+    behind = np.maximum(means[best] - means, 1e-3)
+    share = np.where(np.arange(ARMS) == best, 0.0, behind**-2)
+    share[best] = np.sqrt(np.sum(share**2))
+    return int(np.argmax(share / share.sum() * (counts.sum() + 1) - counts))
+
+
+def top_two(means: Array, counts: Array, rng: np.random.Generator) -> int:
+    """The likeliest best, or half of the time the likeliest other one, by chance."""
+    first = int(np.argmax(means + rng.normal(size=ARMS) / np.sqrt(counts)))
+    if rng.random() < 0.5:
+        return first
+    for _ in range(200):
+        other = int(np.argmax(means + rng.normal(size=ARMS) / np.sqrt(counts)))
+        if other != first:
+            return other
+    return first
+
+
+RIVALS: dict[str, Rule] = {"ocba": ocba, "top-two": top_two}
+
+
+def rival(rule: Rule, values: Array, rng: np.random.Generator, *, runs: int) -> list[int]:
+    """Return who a published rule names after each run from the tenth on."""
+    sums, counts, named = values + rng.normal(size=ARMS), np.ones(ARMS), []
+    for _ in range(runs - ARMS + 1):
+        named.append(int(np.argmax(sums / counts)))
+        chosen = rule(sums / counts, counts, rng)
+        sums[chosen] += values[chosen] + rng.normal()
+        counts[chosen] += 1
+    return named
+
+
 def equal(landscape: Landscape, *, most: int, studies: int) -> Array:
     """Return the probability of naming the best after 1, 2, ... `most` seeds each."""
     rng, hits = np.random.default_rng(2), np.zeros(most)
@@ -88,18 +132,33 @@ def equal(landscape: Landscape, *, most: int, studies: int) -> Array:
     return hits / studies
 
 
-def ratio(landscape: Landscape, *, studies: int, runs: int) -> dict[str, float]:
-    """Return the runs that both ways need for the landscape's probability, and their ratio."""
+Race = Callable[[Array, np.random.Generator], list[int]]
+
+
+def needed(landscape: Landscape, run: Race, *, studies: int, runs: int) -> float:
+    """Return the runs after which the best is named with the landscape's probability."""
     rng, hits = np.random.default_rng(1), np.zeros(runs - ARMS + 1)
     for _ in range(studies):
-        hits += np.array(race(landscape.values(rng), rng, runs=runs)) == 0
+        hits += np.array(run(landscape.values(rng), rng)) == 0
     # More seeds can't make the truth less likely: else luck would decide where it is reached.
     chance = isotonic_regression(hits / studies).x
     reached = np.nonzero(chance >= landscape.probability)[0]
-    policy = float(reached[0] + ARMS) if len(reached) else float(runs)
+    return float(reached[0] + ARMS) if len(reached) else float(runs)
+
+
+def ratio(landscape: Landscape, *, studies: int, runs: int) -> dict[str, float]:
+    """Return the runs that both ways need for the landscape's probability, and their ratio.
+
+    And what the published rules need; `runs` where they don't get there.
+    """
+    races: dict[str, Race] = {"policy": partial(race, runs=runs)}
+    races |= {name: partial(rival, rule, runs=runs) for name, rule in RIVALS.items()}
+    spent = {
+        name: needed(landscape, run, studies=studies, runs=runs) for name, run in races.items()
+    }
     alike = isotonic_regression(equal(landscape, most=60, studies=20 * studies)).x
     even = float(np.interp(landscape.probability, alike, ARMS * np.arange(1, 61)))
-    return {"policy": policy, "equal": even, "ratio": policy / even}
+    return {**spent, "equal": even, "ratio": spent["policy"] / even}
 
 
 def announced(*, studies: int) -> dict[str, float]:
@@ -137,24 +196,27 @@ def main(arguments: list[str] | None = None) -> int:
     quick = parser.parse_args(arguments).quick
     studies = 100 if quick else 400
     print(f"Runs to name the best of {ARMS}, over {studies} simulated studies each\n")
-    print(f"{'landscape':<12}{'probability':>12}{'policy':>9}{'equal':>9}{'ratio':>8}")
-    ratios = {}
+    heads = "".join(f"{name:>9}" for name in (*RIVALS, "equal"))
+    print(f"{'landscape':<12}{'probability':>12}{'policy':>9}{heads}{'ratio':>8}")
+    each = {one.name: ratio(one, studies=studies, runs=RUNS) for one in LANDSCAPES}
     for one in LANDSCAPES:
-        found = ratio(one, studies=studies, runs=RUNS)
-        ratios[one.name] = found["ratio"]
-        print(
-            f"{one.name:<12}{one.probability:>12.0%}{found['policy']:>9.0f}{found['equal']:>9.0f}"
-            f"{found['ratio']:>8.2f}"
-        )
+        found = each[one.name]
+        cells = "".join(f"{found[name]:>9.0f}" for name in ("policy", *RIVALS, "equal"))
+        print(f"{one.name:<12}{one.probability:>12.0%}{cells}{found['ratio']:>8.2f}")
     told = announced(studies=300 if quick else 2000)
     print(
         f"\nthe interval of the gain on {FRESH} fresh seeds held the truth: {told['coverage']:.1%}"
     )
     print(f"the winner looked better than it was by: {told['looked']:+.2f} sd of a seed")
     print(f"and on fresh seeds by:                   {told['fresh']:+.2f}")
+
+    def total(who: str) -> float:
+        return sum(found[who] for found in each.values())
+
     figures = {
-        "runs_ratio": max(ratios.values()),
-        **{f"ratio_{name}": value for name, value in ratios.items()},
+        "runs_ratio": total("policy") / total("equal"),
+        "worst_ratio": max(found["ratio"] for found in each.values()),
+        **{f"ratio_{name}": found["ratio"] for name, found in each.items()},
         **told,
     }
     ok = bool(
