@@ -4,7 +4,8 @@
 
 In the seat of a language model, beside the expert, sits one that is hostile (garbage, exceptions,
 values out of range, repeats, corners with great promises), one that is useless (always near a
-corner), or an oracle. Under one seed every team trains with the same seed as the expert alone.
+corner), or an oracle. Under one seed every team trains with the same seed as the expert alone, and
+the expert's draws in its first, second, ... turn are the same in all of them.
 Regret is 0 at the best value that anyone saw on the task, and 1 at random search's mean first
 trial. On real tasks the oracle knows the best of the expert's trials and of a local search around
 them, under the same seed; on synthetic ones (`--quick`) it knows the optimum.
@@ -95,7 +96,8 @@ def play(name: str, seed: int, trials: int) -> Played:
     """Run the expert alone and with each kind of member, on one task under one seed."""
     task = _task(name)
     sign, value = task.objective.sign, _value(name, seed)
-    alone = _study(task, Expert(), value, seed=seed, trials=trials)
+    # As a team of one it has the draws that it has in a larger one.
+    alone = _study(task, Team([Expert()]), value, seed=seed, trials=trials)
     known = _known(name, seed, alone)
     histories, shares = {"expert": alone}, {}
     for kind in KINDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,9 +83,14 @@ class TestTeamConformance(ProposerConformance):
         return Team([Named("team")])
 
 
-def played(*members: Proposer, trials: int, values: dict[str, float] | None = None) -> Journal:
+def played(
+    *members: Proposer,
+    trials: int,
+    values: dict[str, float] | None = None,
+    models: Sequence[str] = (),
+) -> Journal:
     """A study by a team; a trial's value is its member's in `values`, else smooth."""
-    team = Team(members)
+    team = Team(members, models=models)
     journal = Journal(replace(task_of(MIXED), team=tuple(m.name for m in members)))  # type: ignore[arg-type]
     for _ in range(trials):
         rng = np.random.default_rng(journal.history.sequence)
@@ -276,6 +282,31 @@ def test_a_model_that_knows_the_answer_holds_the_lead() -> None:
     assert journal.history.trials[0].proposal.by == "expert"
     assert held[-1] >= 0.5
     assert turns(journal)["model"] >= 5
+
+
+def test_the_first_trials_are_what_a_model_is_measured_by() -> None:
+    """A judge goes first, three times; without a judge the model does, from the start."""
+
+    def order(first: str) -> list[str]:
+        journal = played(Named(first), Named("model"), trials=6, models=["model"])
+        return [trial.proposal.by for trial in journal.history.trials]
+
+    judged = order("expert")
+    assert set(judged[:3]) == {"expert"}
+    assert judged[3] == "model"
+    assert "model" in order("other")[:3]
+
+
+def test_what_others_do_does_not_change_a_members_luck() -> None:
+    """The first, second, ... draw of a member is the same alone and beside another one."""
+
+    def drawn(*members: Proposer) -> list[dict[str, Any]]:
+        trials = played(*members, trials=12).history.trials
+        return [dict(trial.configuration) for trial in trials if trial.proposal.by == "one"]
+
+    beside = drawn(Named("one"), Named("two"))
+    assert 2 <= len(beside) < 12
+    assert drawn(Named("one"))[: len(beside)] == beside
 
 
 def test_a_model_that_does_badly_loses_its_share_within_a_few_trials() -> None:

@@ -59,13 +59,13 @@ WINDOW = 100
 PATIENCE = 4.0
 """Trials' worth of average credit that a member is lent."""
 
-FAITH = 1.0
+FAITH = 0.75
 """Faultless turns that a member is lent."""
 
-SEVERITY = 3.0
+SEVERITY = 4.0
 """Power of the faultless part of a member's turns in its trust."""
 
-FEW = 1.0
+FEW = 0.5
 """Results of others at which half of a fault counts: with fewer there is little to go by."""
 
 LOST = 2 / 3

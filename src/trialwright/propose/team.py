@@ -1,12 +1,14 @@
 """Several proposers as one: who takes the next trial.
 
 It keeps no state: turns are shared out by `credit`, which reads the history each time. It knows
-members as callables only; what they think is theirs.
+members as callables only; what they think is theirs. What a member draws depends on the study's
+seed and on its own turns alone: what others do does not change its luck.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -16,7 +18,7 @@ from trialwright.errors import ProposerError
 from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.propose.baselines import Random, is_fresh
-from trialwright.propose.credit import PRIOR, Standing, in_line, standings
+from trialwright.propose.credit import JUDGES, PRIOR, Standing, in_line, standings
 from trialwright.propose.expert import Expert
 from trialwright.propose.inquiry import Inquirer
 from trialwright.propose.proposer import Proposer
@@ -26,6 +28,9 @@ from trialwright.task import Agent, Member, Task
 
 SPARE = 10
 """Proposals that are looked at per one asked for."""
+
+MEASURE = 3
+"""Trials that go to others than models, where there is a judge: theirs are to be measured by."""
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Its multiples, modulo 1, fill [0, 1) evenly: turns follow the shares without chance or memory."""
@@ -94,14 +99,18 @@ class Team:
         return standings(tuple(self._members), history, models=self._models)
 
     def __call__(
-        self, task: Task, history: History, n: int, rng: np.random.Generator
+        self,
+        task: Task,
+        history: History,
+        n: int,
+        rng: np.random.Generator,  # noqa: ARG002  # members have draws of their own
     ) -> list[Proposal]:
         """Return what can't be used, one per lost turn, and behind it up to `n` usable proposals.
 
         Raises:
             ProposerError: no member offered anything; with each one's reason.
         """
-        batch = _Batch(task, history, rng)
+        batch = _Batch(task, history)
         order, wanted = self._turns(history, n)
         for name in order:
             if wanted.get(name):
@@ -124,13 +133,19 @@ class Team:
         by_name = {one.name: one for one in standing}
         lined_up = [by_name[name] for name in in_line(list(by_name))]
         turn = len(history.trials)
-        names = [_at(lined_up, (turn + i) * GOLDEN % 1.0) for i in range(n)]
+        names = [_at(self._candidates(lined_up, turn + i), turn + i) for i in range(n)]
         largest = sorted(standing, key=lambda s: -s.share)
         return [s.name for s in largest], {name: names.count(name) for name in names}
 
+    def _candidates(self, lined_up: list[Standing], turn: int) -> list[Standing]:
+        """Who may have a turn: at first none of the models, where a judge can go before them."""
+        if turn >= MEASURE or JUDGES.isdisjoint(self._members):
+            return lined_up
+        return [one for one in lined_up if one.name not in self._models]
+
     def _ask(self, name: str, wanted: int, batch: _Batch) -> None:
         try:
-            offered = self._members[name](batch.task, batch.history, wanted, batch.rng)
+            offered = self._members[name](batch.task, batch.history, wanted, batch.rng(name))
         except ProposerError as error:
             batch.lost[name] = str(error)
         except Exception as error:  # noqa: BLE001  # a member's fault must not cost others their turns
@@ -143,13 +158,22 @@ class Team:
 class _Batch:
     """The proposals of one call, sifted as they come."""
 
-    def __init__(self, task: Task, history: History, rng: np.random.Generator) -> None:
-        self.task, self.history, self.rng = task, history, rng
+    def __init__(self, task: Task, history: History) -> None:
+        self.task, self.history = task, history
         self.usable: list[Proposal] = []
         self.unusable: list[Proposal] = []
         self.lost: dict[str, str] = {}
         """Why members lost their turns, by name; '' for one that had nothing left to try."""
         self._keys: set[str] = set()
+        self._rngs: dict[str, np.random.Generator] = {}
+
+    def rng(self, name: str) -> np.random.Generator:
+        """The draws of member `name` in its present turn; asked again, it goes on with them."""
+        if name not in self._rngs:
+            turn = _turns_of(name, self.history)
+            own = [self.history.seed, zlib.crc32(name.encode()), turn]
+            self._rngs[name] = np.random.default_rng(own)
+        return self._rngs[name]
 
     @property
     def empty(self) -> bool:
@@ -203,11 +227,18 @@ class _Batch:
             return None  # not even names with values: the study says what is wrong with it
 
 
-def _at(standing: Sequence[Standing], point: float) -> str:
-    """The member whose share holds `point` in [0, 1)."""
+def _turns_of(name: str, history: History) -> int:
+    """How often a member has offered anything so far."""
+    admitted = sum(trial.proposal.by == name for trial in history.trials)
+    return admitted + sum(refusal.proposal.by == name for refusal in history.refusals)
+
+
+def _at(candidates: Sequence[Standing], turn: int) -> str:
+    """Whose turn it is: the candidate whose part of all shares holds the turn's point."""
+    point = turn * GOLDEN % 1.0 * math.fsum(one.share for one in candidates)
     passed = 0.0
-    for one in standing:
+    for one in candidates:
         passed += one.share
         if point < passed:
             return one.name
-    return standing[-1].name
+    return candidates[-1].name
