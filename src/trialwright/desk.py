@@ -121,6 +121,10 @@ class Elsewhere:
     def slots(self) -> int:
         """One: a step hands out one run."""
         return 1
+    def fits(self, order: Order) -> bool:  # noqa: ARG002  # its needs are met elsewhere
+        """Say whether the step's run is still to be handed out."""
+        return not self.orders
+
 
     def start(self, order: Order, inbox: Inbox) -> Elsewhere:  # noqa: ARG002  # nothing to report
         """Lay out the folder and files of a run, and keep its order."""

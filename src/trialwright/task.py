@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter
 from trialwright.errors import ExpressionError
 from trialwright.expression import Scalar, evaluate, names
 from trialwright.robust import Robust
-from trialwright.space import NAME, Space
+from trialwright.space import NAME, Choice, Float, Int, Ordinal, Space
 
 Direction = Literal["maximize", "minimize"]
 Reduce = Literal["last", "best", "mean_last"]
@@ -247,6 +247,8 @@ class Keep:
     """Glob patterns within the run's folder."""
     trials: int = 1
 
+    runs: int | None = None
+    """Folders of runs that stay, and as many of failed ones; None: all of them."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeds:
@@ -283,15 +285,59 @@ class Ucb:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeEnv:
+    """What Ray brings to a node before runs go on there; empty: all of it is there already."""
+
+    working_dir: str | None = None
+    """A folder that is sent to the nodes, where runs then work."""
+    excludes: tuple[str, ...] = ()
+    """What of it stays, as in a `.gitignore`."""
+    pip: tuple[str, ...] = ()
+    """Packages to install."""
+
+
 class RunnerPlan:
     """Where runs go, and what each takes."""
 
-    kind: Literal["local"] = "local"
+    kind: Literal["local", "ray"] = "local"
     workers: int | None = None
     """Runs at a time; None: as many as cores and GPUs allow."""
-    cpus: float = 1.0
-    gpus: float | None = None
-    """Per run, fractions allowed; None: 1 where the machine has a GPU, else 0."""
+    cpus: float | str = 1.0
+    """Per run, fractions allowed; a text is an expression over the run's configuration."""
+    gpus: float | str | None = None
+    """As `cpus`; None: 1 where the machine has a GPU, else 0."""
+    memory_bytes: int | None = None
+    """Set aside per run: no more go on at a time than the machine's memory holds."""
+    disk_floor_bytes: int | None = None
+    """Nothing is launched while less than this is free where the study's folder is."""
+    address: str | None = None
+    """Of a Ray cluster: `auto`, `host:port`, `ray://host:port`; None: `RAY_ADDRESS`, or one that is
+    started on this machine."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What else a run takes of its node, by the names that the Ray cluster has for it."""
+    runtime_env: RuntimeEnv = field(default_factory=RuntimeEnv)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Which of several runs that are due goes first."""
+
+    first: Literal["proposed", "cheap"] = "proposed"
+    """`cheap`: who costs least, among those that are due for the same reason."""
+    cost: str = ""
+    """An expression over the configuration; '': the seconds that like runs took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPlan:
+    """Where a study's records are kept."""
+
+    url: str = ""
+    """A PostgreSQL database, without a password; `$NAME`: what that variable holds; '': a file in
+    the study's folder."""
+    lease_s: float = 15.0
+    """Seconds of silence after which another coordinator may take the study over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +388,10 @@ class Task:
     """For the member `tree`, and for how the tree of trials is scored."""
     runner: RunnerPlan = field(default_factory=RunnerPlan)
     model: str | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    heal: bool = True
+    """Whether failures with a known remedy are answered by a child trial, or by fewer at once."""
+    ledger: LedgerPlan = field(default_factory=LedgerPlan)
     """Kind of model, for the expert's knowledge base (`xgboost`, `gcn`, ...); None: guessed."""
     confidence: float = 0.95
     """Probability that a gain is real from which on a trial is kept."""
@@ -439,3 +489,72 @@ def _placeholder_problem(name: str, text: str, *, task: Task, place: str) -> str
             " or use {args} or {config}"
         )
     return None
+
+
+def worked_out(given: str, task: Task, configuration: Mapping[str, Scalar]) -> float:
+    """Compute what an expression gives for a configuration; what is inactive is at its default.
+
+    Raises:
+        ExpressionError: it gives no finite number.
+    """
+    space = task.space
+    values = dict.fromkeys(space.names) | space.given_defaults | dict(configuration)
+    found = evaluate(given, values)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+        raise ExpressionError(f"{given!r} is {found!r} for {dict(configuration)}, and no number")
+    return float(found)
+
+
+def expression_problems(task: Task) -> tuple[tuple[str, str], ...]:
+    """Say what is wrong with expressions over configurations: (key in the study file, problem).
+
+    They are held to every parameter's ends and options.
+    """
+    given = {
+        "runner.cpus": task.runner.cpus,
+        "runner.gpus": task.runner.gpus,
+        "schedule.cost": task.schedule.cost or None,
+    }
+    return tuple(
+        (key, f"{key}: {problem}")
+        for key, text in given.items()
+        if isinstance(text, str) and (problem := _expression_problem(key, text, task))
+    )
+
+
+def _expression_problem(key: str, text: str, task: Task) -> str:
+    try:
+        for name in sorted(names(text)):
+            if name not in task.space:
+                return f"{name!r} in {text!r} is no parameter{nearest(name, task.space.names)}"
+        for configuration in _ends(task.space):
+            found = worked_out(text, task, configuration)
+            wrong = _out_of_range(key, found)
+            if wrong:
+                return f"{text!r} is {found:g} for {configuration}: {wrong}"
+    except ExpressionError as error:
+        return str(error)
+    return ""
+
+
+def _out_of_range(key: str, found: float) -> str:
+    match key:
+        case "runner.cpus":
+            return "" if found > 0 else "a run takes more than 0 cores"
+        case "runner.gpus":
+            fits = 0 <= found <= 1 or (found > 1 and found == int(found))
+            return "" if fits else "give a whole number, or a fraction below 1"
+    return ""
+
+
+def _ends(space: Space) -> Iterator[dict[str, Scalar]]:
+    """The defaults, and from them each parameter at its ends, or at each of its options."""
+    yield space.complete({})
+    for parameter in space.parameters:
+        match parameter:
+            case Float(low=low, high=high) | Int(low=low, high=high):
+                ends: tuple[Scalar, ...] = (low, high)
+            case Choice(options=values) | Ordinal(levels=values):
+                ends = values
+        for end in ends:
+            yield space.complete({parameter.name: end})

@@ -20,6 +20,7 @@ from trialwright.errors import RunnerError
 from trialwright.execute.failures import Ending
 from trialwright.execute.metrics import Collector
 from trialwright.execute.observe import observe
+from trialwright.execute.room import room_for
 from trialwright.execute.runlog import (
     POINTS,
     LogFiles,
@@ -27,7 +28,7 @@ from trialwright.execute.runlog import (
     write_points,
 )
 from trialwright.execute.runner import Finished, Inbox, Order
-from trialwright.execute.slots import Machinery, plan_slots
+from trialwright.execute.slots import Machinery
 from trialwright.execute.underway import (
     Breach,
     Exit,
@@ -84,14 +85,13 @@ class LocalRunner:
     """
 
     def __init__(self, plan: RunnerPlan, *, lock: int | None = None) -> None:
-        self._free = list(reversed(plan_slots(plan, Machinery.here())))
-        self._slots = len(self._free)
+        self._room = room_for(plan, Machinery.here())
         self._sweeps = lock is not None
         self._swept: set[str] = set()
         self._live: dict[int, Underway] = {}
         self._numbers = 0
         self._guarding = threading.Lock()
-        """Held while `_live` and `_free` change."""
+        """Held while `_live` and `_room` change."""
         self._grace_s = 0.0
         self._measure_at = 0.0
         self._closing = False
@@ -114,12 +114,18 @@ class LocalRunner:
     @property
     def slots(self) -> int:
         """How many runs can go on at a time."""
-        return self._slots
+        with self._guarding:
+            return self._room.slots
 
     @property
     def guard_pid(self) -> int:
         """Of the process that is the parent of all runs."""
         return self._guard.pid
+
+    def fits(self, order: Order) -> bool:
+        """Say whether a slot is free, with the cores and GPUs that a run needs."""
+        with self._guarding:
+            return self._room.fits(order)
 
     def start(self, order: Order, inbox: Inbox) -> LocalHandle:
         """Start a run. A run that can't start is a failed one, not an exception.
@@ -131,16 +137,14 @@ class LocalRunner:
         self._check()
         self._sweep(order)
         with self._guarding:
-            if not self._free:
-                raise RunnerError(f"all {self._slots} slots are taken: wait for a run to end")
-            slot = self._free.pop()
+            slot = self._room.take(order)
             number = self._numbers
             self._numbers += 1
         try:
             live = prepare(number, order, inbox, slot)
         except OSError as error:
             with self._guarding:
-                self._free.append(slot)
+                self._room.give(slot)
             raise RunnerError(f"run {order.run} can't be prepared: {error}") from error
         with self._guarding:
             self._live[number] = live
@@ -321,7 +325,7 @@ class LocalRunner:
         live.log.close()
         with self._guarding:
             del self._live[live.number]
-            self._free.append(live.slot)
+            self._room.give(live.slot)
         live.inbox(Finished(observation))
 
     def _mourn(self) -> None:

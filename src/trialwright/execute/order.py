@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import cloudpickle
 
-from trialwright.errors import StudyError
+from trialwright.errors import ExpressionError, StudyError
 from trialwright.execute import environment
 from trialwright.execute.configfile import render
 from trialwright.execute.runner import Order, run_folder
@@ -30,8 +30,10 @@ from trialwright.task import (
     SWITCH,
     MetricRoute,
     Task,
+    expression_problems,
     placeholder_problems,
     placeholders,
+    worked_out,
 )
 
 CALL = (sys.executable, "-P", "-m", "trialwright.execute.call")
@@ -81,8 +83,8 @@ def make_order(
         stdin=_call(task, configuration, seed) if task.function is not None else b"",
         limits=task.limits,
         metrics=_route(task.metrics, words),
-        cpus=task.runner.cpus,
-        gpus=task.runner.gpus,
+        cpus=_need(task.runner.cpus, task, configuration) or 1.0,
+        gpus=_need(task.runner.gpus, task, configuration),
     )
 
 
@@ -97,6 +99,7 @@ def check_command(task: Task, environ: Mapping[str, str] | None = None) -> tuple
         *_argument_problems(task),
         *_variable_problems(task),
         *_route_problems(task),
+        *(problem for _, problem in expression_problems(task)),
         *(environment.missing(environ, task.environment) if environ is not None else ()),
     ]
     try:
@@ -233,6 +236,16 @@ def _variables(
     for name, value in task.environment.set.items():
         variables[name] = _fill(value, words)
     return variables
+
+
+def _need(given: float | str | None, task: Task, configuration: Configuration) -> float | None:
+    """What a run takes of something: a number, or what an expression says for it."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return worked_out(given, task, configuration)
+    except ExpressionError as error:
+        raise StudyError(f"runner: {error}") from None
 
 
 def _route(route: MetricRoute, words: Mapping[str, str]) -> MetricRoute:

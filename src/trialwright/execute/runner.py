@@ -85,7 +85,11 @@ class Runner(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many runs can go on at a time."""
+        """How many runs can go on at a time: of the usual need, where their needs differ."""
+        ...
+
+    def fits(self, order: Order) -> bool:
+        """Say whether a run can start now: whether a slot is free, and what it needs."""
         ...
 
     def start(self, order: Order, inbox: Inbox) -> Handle:

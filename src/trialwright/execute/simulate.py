@@ -118,6 +118,11 @@ class SimulatedRunner:
         """Virtual seconds that have passed."""
         return self._clock_s
 
+    def fits(self, order: Order) -> bool:  # noqa: ARG002  # all slots are alike
+        """Say whether a slot is free."""
+        with self._changed:
+            return self._going < self._slots
+
     def start(self, order: Order, inbox: Inbox) -> SimulatedHandle:
         """Start a run.
 

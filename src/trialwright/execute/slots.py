@@ -10,9 +10,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from trialwright.errors import RunnerError
 from trialwright.task import RunnerPlan
@@ -59,24 +61,34 @@ class Machinery:
 
     cores: int
     devices: tuple[str, ...] = field(default=())
+    memory_bytes: float = math.inf
 
     @classmethod
     def here(cls, environ: Mapping[str, str] = os.environ) -> Machinery:
         """Look at this machine, as far as this process may use it."""
-        return cls(cores(), visible_devices(environ))
+        return cls(cores(), visible_devices(environ), memory())
+
+    def fitting(self, plan: RunnerPlan) -> float:
+        """How many runs the memory holds, at least 1; inf where nothing is set aside for them."""
+        if plan.memory_bytes is None:
+            return math.inf
+        return max(self.memory_bytes // plan.memory_bytes, 1.0)
 
 
 def plan_slots(plan: RunnerPlan, machinery: Machinery) -> tuple[Slot, ...]:
-    """Divide the machine into slots.
+    """Divide the machine into slots, where all runs need the same.
 
     Raises:
         RunnerError: a run asks for more GPUs than there are, or for an impossible share.
     """
     devices = machinery.devices
+    assert not isinstance(plan.cpus, str)
+    assert not isinstance(plan.gpus, str)
     gpus = plan.gpus if plan.gpus is not None else float(bool(devices) and plan.workers is None)
-    fitting = _fitting_gpus(gpus, devices)
+    fitting = fitting_gpus(gpus, devices)
     by_cores = max(int(machinery.cores / plan.cpus), 1)
     count = min(plan.workers or by_cores, fitting or plan.workers or by_cores)
+    count = int(min(count, machinery.fitting(plan)))
     threads = max(machinery.cores // count, 1)
     shared = plan.gpus is None and plan.workers is not None
     return tuple(
@@ -85,8 +97,12 @@ def plan_slots(plan: RunnerPlan, machinery: Machinery) -> tuple[Slot, ...]:
     )
 
 
-def _fitting_gpus(gpus: float, devices: tuple[str, ...]) -> int | None:
-    """How many runs of `gpus` each fit on the devices; None if GPUs are no bound."""
+def fitting_gpus(gpus: float, devices: tuple[str, ...]) -> int | None:
+    """Return how many runs of `gpus` each fit on the devices; None if GPUs are no bound.
+
+    Raises:
+        RunnerError: none does, or it is an impossible share.
+    """
     if gpus == 0:
         return None
     if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
@@ -124,24 +140,43 @@ def cores() -> int:
     return max(allowed if quota is None else min(allowed, int(quota)), 1)
 
 
+def memory() -> float:
+    """Return how much memory this process may use, in bytes: the machine's, or its container's."""
+    granted = cgroup_memory(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
+    return min(float(psutil.virtual_memory().total), granted or math.inf)
+
+
 def cgroup_cores(root: Path, membership: Path) -> float | None:
     """Return the cores that control groups grant, the tightest of all levels; None if unlimited.
 
     Understands version 2 (`cpu.max`) and version 1 (`cpu.cfs_quota_us`).
     """
-    quotas = []
+    quotas = [_quota(folder) for folder in _groups("cpu", root, membership)]
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def cgroup_memory(root: Path, membership: Path) -> float | None:
+    """Return the bytes that control groups grant, the tightest of all levels; None if unlimited.
+
+    Understands version 2 (`memory.max`) and version 1 (`memory.limit_in_bytes`).
+    """
+    names = ("memory.max", "memory.limit_in_bytes")
+    folders = _groups("memory", root, membership)
+    limits = [_text(folder / name).strip() for folder in folders for name in names]
+    return min((float(limit) for limit in limits if limit.isdigit()), default=None)
+
+
+def _groups(controller: str, root: Path, membership: Path) -> Iterator[Path]:
+    """The control groups of a process and all above them, as far as they are shown."""
     for line in _text(membership).splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        base = root / "cpu" if controllers else root
+        base = root / controller if controllers else root
         folder = base / path.strip().lstrip("/")
         # A container may show its own group at the root, under a path that does not exist in it.
-        quotas += [
-            _quota(level) for level in (folder, *folder.parents) if level.is_relative_to(root)
-        ]
-    return min((quota for quota in quotas if quota is not None), default=None)
+        yield from (level for level in (folder, *folder.parents) if level.is_relative_to(root))
 
 
 def _quota(folder: Path) -> float | None:

@@ -142,6 +142,23 @@ class Fields:
         self.fault(tree, f"{self.path(key)} must be {wanted}, not {tree.shown}")
         return None
 
+    def formula(
+        self, key: str, *, above: float | None = None, least: float | None = None
+    ) -> float | str | None:
+        """Return a number within bounds, or the text of an expression."""
+        tree = self.tree(key)
+        if tree is not None and isinstance(tree.value, str):
+            return tree.value
+        return self.number(key, above=above, least=least)
+
+    def within(self, key: str, name: str) -> Place:
+        """Return where `name` stands in the mapping under `key`, or else the mapping."""
+        tree = self.tree(key)
+        match tree.value if tree else None:
+            case Mapping() as trees if name in trees:
+                return trees[name].place
+        return tree.place if tree else self.place
+
     def whole(self, key: str, *, least: int, instead: str = "") -> int | None:
         """Return a whole number from `least` on; `instead` is a word allowed as well."""
         tree = self.tree(key)
