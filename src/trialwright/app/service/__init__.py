@@ -1,0 +1,1 @@
+"""A study that runs in the background: started, watched over, restarted, stopped."""
