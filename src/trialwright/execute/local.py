@@ -18,24 +18,17 @@ from typing import Literal, Self
 
 from trialwright.errors import RunnerError
 from trialwright.execute.failures import Ending
-from trialwright.execute.metrics import Collector
 from trialwright.execute.observe import observe
 from trialwright.execute.room import room_for
-from trialwright.execute.runlog import (
-    POINTS,
-    LogFiles,
-    replay,
-    write_points,
-)
+from trialwright.execute.runlog import POINTS, write_points
 from trialwright.execute.runner import Finished, Inbox, Order
 from trialwright.execute.slots import Machinery
 from trialwright.execute.underway import (
     Breach,
     Exit,
     Underway,
-    guessed,
     prepare,
-    recorded,
+    recovered,
     spawn_of,
 )
 from trialwright.process import tree
@@ -159,18 +152,7 @@ class LocalRunner:
         complete.
         """
         self._sweep(order)
-        files = LogFiles(order.folder)
-        if not files.log.exists():
-            return None
-        exited = recorded(order.folder) or guessed(order)
-        collector = Collector(order.metrics, workdir=order.workdir, since=exited.began_at)
-        tail = replay(files, collector, cap=order.limits.log_bytes)
-        collector.finish()
-        if exited.why in ("interrupted", "cancelled") and not collector.final:
-            return None
-        observation = observe(order, collector, exited.ending(), tail)
-        write_points(files, collector.curve(POINTS))
-        return observation
+        return recovered(order)
 
     def close(self) -> None:
         """Kill what still runs, and let go of everything."""

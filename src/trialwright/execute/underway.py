@@ -16,11 +16,21 @@ from typing import Literal
 
 from trialwright.execute.failures import Ending
 from trialwright.execute.metrics import Collector
-from trialwright.execute.runlog import LogFiles, RunLog, write, write_atomically
+from trialwright.execute.observe import observe
+from trialwright.execute.runlog import (
+    POINTS,
+    LogFiles,
+    RunLog,
+    replay,
+    write,
+    write_atomically,
+    write_points,
+)
 from trialwright.execute.runner import Inbox, Order, Reported
 from trialwright.execute.slots import Slot
 from trialwright.process.guard import Spawn
 from trialwright.process.memory import Meter
+from trialwright.records import Observation
 
 EXIT = "exit.json"
 
@@ -167,6 +177,26 @@ def spawn_of(live: Underway) -> Spawn:
         grace_s=order.limits.grace_s,
         stdin=live.input.path if live.input else None,
     )
+
+
+def recovered(order: Order) -> Observation | None:
+    """Observe a run again from its folder, if it had finished; else None.
+
+    It had if it ended by itself, was stopped for a limit or pruned, or had declared its result
+    complete.
+    """
+    files = LogFiles(order.folder)
+    if not files.log.exists():
+        return None
+    exited = recorded(order.folder) or guessed(order)
+    collector = Collector(order.metrics, workdir=order.workdir, since=exited.began_at)
+    tail = replay(files, collector, cap=order.limits.log_bytes)
+    collector.finish()
+    if exited.why in ("interrupted", "cancelled") and not collector.final:
+        return None
+    observation = observe(order, collector, exited.ending(), tail)
+    write_points(files, collector.curve(POINTS))
+    return observation
 
 
 def recorded(folder: Path) -> Exit | None:
