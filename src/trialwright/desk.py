@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -23,8 +23,7 @@ from trialwright.execute.local import LocalRunner
 from trialwright.execute.runlog import write_atomically
 from trialwright.execute.runner import Inbox, Order
 from trialwright.expression import Scalar
-from trialwright.history import LEDGER, History, Run, Trial
-from trialwright.ledger import SqliteLedger
+from trialwright.history import History, Run, Trial
 from trialwright.records import (
     Admission,
     Cause,
@@ -166,15 +165,12 @@ class Desk:
 
     def history(self) -> History:
         """Return what is known now; of a study that was never run, its task alone."""
-        path = self.study.folder / LEDGER
         if self._history is None or not self._history.opened:
             self._history = History()
-        if path.exists():
-            ledger = SqliteLedger(path, create=False)
-            try:
+        ledger = self.study.store.find()
+        if ledger is not None:
+            with closing(ledger):
                 self._history.extend(ledger.read(self._history.sequence))
-            finally:
-                ledger.close()
         if not self._history.opened:
             task = self.study.task
             opened = Opened(task=task, seed=task.seeds.study, version="")

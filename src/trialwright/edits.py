@@ -13,7 +13,8 @@ from trialwright.expression import Scalar
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter, Space
 from trialwright.task import Task
 
-_COURSE = ("limits", "budget", "keep", "tree", "runner", "metrics", "environment", "delivery")
+_COURSE = ("limits", "budget", "keep", "tree", "runner", "ledger", "metrics", "environment",
+          "delivery")  # fmt: skip
 """Parts of a task that are records of their own, told field by field."""
 
 _PLAIN = (
@@ -51,6 +52,7 @@ def edits(old: Task, new: Task) -> tuple[str, ...]:
             "the task changed so that its earlier trials can't be compared with new ones:\n"
             + "".join(f"  {change}\n" for change in refused)
             + "this needs a new study: name another folder for it, or undo the change"
+            + (" (on a server, give it another name, too)" if new.ledger.url else "")
         )
     return (*_widened(old.space, new.space), *_accepted(old, new))
 

@@ -9,7 +9,8 @@ exception: see `records.Observation`.
     ├── InvalidConfiguration   a configuration outside its space (carries every fault)
     ├── StudyFileError         a study file that can't be used (carries every problem)
     ├── LedgerError            a ledger that can't be opened or read
-    │   └── StaleSequence      somebody else appended first
+    │   ├── StaleSequence      somebody else appended first
+    │   └── LeaseLost          another coordinator took the study over
     ├── RunnerError            the runner itself failed (not a run)
     ├── ProposerError          a proposer that can't work here (missing package, key, ...)
     └── StudyError             a study that can't start or go on
@@ -53,6 +54,10 @@ class LedgerError(TrialwrightError):
 
 class StaleSequence(LedgerError):
     """The ledger holds records that the writer has not read: read again, decide again."""
+
+
+class LeaseLost(LedgerError):
+    """Another coordinator took the study over: who held it may write no more."""
 
 
 class RunnerError(TrialwrightError):

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from trialwright.errors import LedgerError
 from trialwright.expression import Scalar
-from trialwright.ledger import SqliteLedger
 from trialwright.records import (
     Admission,
     Analysis,
@@ -37,6 +36,7 @@ from trialwright.records import (
     Verdict,
 )
 from trialwright.space import Space
+from trialwright.store import LEDGER, Store, store_in
 from trialwright.task import FRESH, Task, unmet
 from trialwright.trial import Run, State, Trial, lead, sides, told_apart
 
@@ -52,9 +52,6 @@ __all__ = [
     "sides",
     "told_apart",
 ]
-
-LEDGER = "ledger.db"
-"""A study's ledger, within its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -522,13 +519,16 @@ class History:
             self._favoured.discard(verdict.trial)
 
 
-def read(folder: Path | str) -> History:
-    """Read a study's history, whether or not it is being run; nothing is written.
+def read(place: Path | str | Store) -> History:
+    """Read a study's history by its folder or store, whether or not it is being run.
+
+    Nothing is written.
 
     Raises:
-        LedgerError: there is no ledger in `folder`, or it can't be read.
+        LedgerError: there is no ledger, or it can't be read.
     """
-    ledger = SqliteLedger(Path(folder) / LEDGER, create=False)
+    store = place if isinstance(place, Store) else store_in(Path(place))
+    ledger = store.open()
     try:
         return History(ledger.read())
     finally:

@@ -117,7 +117,7 @@ class SqliteLedger:
                 entry.sequence,
                 entry.at,
                 entry.record.kind,
-                self._body(entry),
+                written(entry.record, self.path),
             )
             for entry in entries
         ]
@@ -142,8 +142,8 @@ class SqliteLedger:
                 "SELECT sequence, at, body FROM record WHERE sequence > ? ORDER BY sequence",
                 (after_sequence,),
             ).fetchall()
-        with _no_collection():
-            return [self._entry(*row) for row in rows]
+        with no_collection():
+            return [entry_of(*row, place=self.path) for row in rows]
 
     def sync(self) -> None:
         """Force what was appended to the disk; see `Ledger.sync`."""
@@ -165,24 +165,6 @@ class SqliteLedger:
         with suppress(LedgerError):
             self.sync()
         self._connection.close()
-
-    def _body(self, entry: Entry) -> str:
-        try:
-            return RECORD.dump_json(entry.record, ensure_ascii=False).decode()
-        except PydanticSerializationError as error:
-            raise LedgerError(
-                f"{self.path}: a record of kind {entry.record.kind} can't be written: {error}"
-            ) from None
-
-    def _entry(self, sequence: int, at: float, body: str) -> Entry:
-        try:
-            return Entry(sequence, at, RECORD.validate_json(body))
-        except ValidationError as error:
-            fault = error.errors()[0]
-            raise LedgerError(
-                f"{self.path}: record {sequence} can't be read ({fault['msg']} at"
-                f" {'.'.join(map(str, fault['loc']))}): restore the file from a copy"
-            ) from None
 
     def _last(self) -> int:
         row = self._connection.execute("SELECT max(sequence) FROM record").fetchone()
@@ -235,6 +217,36 @@ class SqliteLedger:
         self._connection.execute("COMMIT")
 
 
+def written(record: Record, place: object) -> str:
+    """Return a record as JSON for the ledger at `place`.
+
+    Raises:
+        LedgerError: JSON can't hold it.
+    """
+    try:
+        return RECORD.dump_json(record, ensure_ascii=False).decode()
+    except PydanticSerializationError as error:
+        raise LedgerError(
+            f"{place}: a record of kind {record.kind} can't be written: {error}"
+        ) from None
+
+
+def entry_of(sequence: int, at: float, body: str, *, place: object) -> Entry:
+    """Return the entry that the ledger at `place` holds as JSON.
+
+    Raises:
+        LedgerError: it is no record.
+    """
+    try:
+        return Entry(sequence, at, RECORD.validate_json(body))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise LedgerError(
+            f"{place}: record {sequence} can't be read ({fault['msg']} at"
+            f" {'.'.join(map(str, fault['loc']))}): restore it from a copy"
+        ) from None
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Turn what SQLite says into what the user can do about it."""
@@ -253,7 +265,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Switch the garbage collector off: 80,000 live records make it walk in vain (1.2 s of 2)."""
     enabled = gc.isenabled()
     gc.disable()

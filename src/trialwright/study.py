@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,11 +22,11 @@ from trialwright.errors import StaleSequence, StudyBusy, StudyError
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import check_command
 from trialwright.execute.runner import Event, Runner
-from trialwright.history import LEDGER, History, read
-from trialwright.ledger import SqliteLedger
+from trialwright.history import History
 from trialwright.propose.proposer import Proposer
 from trialwright.records import Closed, Request
 from trialwright.session import Post, Session, Watch
+from trialwright.store import Store, store_of
 from trialwright.studyfile import dump
 from trialwright.task import FRESH, Task
 
@@ -34,6 +35,10 @@ LOCK_WAIT_S = 15.0
 
 STEP = "step"
 """Stands in the lock behind the process that holds it only for a moment: worth waiting for."""
+
+
+Wait = Callable[[str], None]
+"""Called with words on who is waited for."""
 
 
 class Study:
@@ -67,16 +72,19 @@ class Study:
         environ: Mapping[str, str] = os.environ,
         replay: Path | None = None,
     ) -> None:
-        self.task = task
         self.folder = Path(folder).absolute()
         self._runner = runner
         # A snapshot: os.environ decodes every variable at every look.
         self._environ = dict(environ)
+        self.store = store_of(task.ledger, task.name, self.folder, environ=self._environ)
+        """Where its records are."""
+        # A study stays where it was begun, also where its task does not say so.
+        self.task = task = replace(task, ledger=self.store.plan)
         self._crew = Crew(task, self.folder, self._environ, replay=replay)
         self.proposer = proposer or self._crew.proposer
         """Whom the study asks for its next trial."""
         self._session: Session | None = None
-        self._history = read(folder) if (self.folder / LEDGER).exists() else History()
+        self._history = _known(self.store)
         self._stopping: tuple[bool, bool] = (False, False)
         problems = [*check_command(task, environ), *_start_faults(task)]
         if proposer is None and replay is None:
@@ -89,19 +97,21 @@ class Study:
         """What is known so far."""
         return self._session.history if self._session else self._history
 
-    def run(self, watch: Watch | None = None) -> History:
+    def run(self, watch: Watch | None = None, *, wait: Wait | None = None) -> History:
         """Run until the budget ends or `stop` is called, resuming what is there.
 
         `watch(history, event)` is called after each change. Why it ended is in `history.closed`:
-        `failed` means that the first runs all failed the same way.
+        `failed` means that the first runs all failed the same way. With its ledger on a server, a
+        study that runs elsewhere is waited for if `wait` is there to be told so.
 
         Raises:
             StudyBusy: another process runs this study.
+            LeaseLost: another took it over, after this one had been silent for too long.
             StudyError: the task changed beyond what a study can take.
             LedgerError: the ledger can't be written.
             RunnerError: the machine does not let runs start.
         """
-        with self.session(watch) as session:
+        with self.session(watch, wait=wait) as session:
             while (closed := session.end()) is None:
                 session.propose()
                 session.launch()
@@ -167,6 +177,7 @@ class Study:
         *,
         by: str = "",
         elsewhere: Callable[[int], Runner] | None = None,
+        wait: Wait | None = None,
     ) -> Iterator[Session]:
         """Hold the study: nobody else runs it meanwhile. `run` is a loop within one.
 
@@ -178,9 +189,10 @@ class Study:
         """
         with ExitStack() as stack:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(_locked(self.folder, note=STEP if elsewhere else ""))
-            ledger = SqliteLedger(self.folder / LEDGER)
-            stack.callback(ledger.close)
+            step = elsewhere is not None
+            held = self.store.held(step=step, wait=wait, stopped=lambda: self._stopping[0])
+            ledger = stack.enter_context(held)
+            lock = stack.enter_context(_locked(self.folder, note=STEP if step else ""))
             post = Post(
                 task=self.task,
                 folder=self.folder,
@@ -210,7 +222,7 @@ class Study:
         Raises:
             LedgerError: the ledger can't be written.
         """
-        ledger, history = SqliteLedger(self.folder / LEDGER), self._history
+        ledger, history = self.store.open(), self._history
         try:
             while True:
                 history.extend(ledger.read(history.sequence))
@@ -277,6 +289,15 @@ def _alive(process: str) -> bool:
         return psutil.Process(int(process)).status() != psutil.STATUS_ZOMBIE
     except (ValueError, psutil.NoSuchProcess):
         return False
+
+
+def _known(store: Store) -> History:
+    """What a study's ledger says; of one that was never run, nothing."""
+    ledger = store.find()
+    if ledger is None:
+        return History()
+    with closing(ledger):
+        return History(ledger.read())
 
 
 def _start_faults(task: Task) -> list[str]:

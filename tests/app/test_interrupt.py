@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.commands import command, environment, lay_out, ran
-from trialwright.study import read
+from trialwright.history import read
 
 WAIT_S = 60
 SECOND_S = 2.0

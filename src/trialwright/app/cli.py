@@ -134,6 +134,12 @@ def run(
     replay: Annotated[
         Path | None, typer.Option(help="Models' answers from a recording; nobody is asked.")
     ] = None,
+    ledger: Annotated[
+        str | None, typer.Option(help="The server that keeps the ledger.", metavar="URL")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for who runs it on another machine.")
+    ] = True,
     plain: Plain = False,
     json: Json = False,
 ) -> None:
@@ -141,13 +147,14 @@ def run(
     from trialwright.app.place import to_run
 
     # A broken file is told of before the heavy half is imported.
-    place = to_run(study, folder)
+    place = to_run(study, folder, ledger=ledger)
     from trialwright.app.running import Changes, Output, opened
     from trialwright.app.running import run as run_study
 
     changes = Changes(trials=trials, workers=workers, seed=seed)
     given = opened(place, changes, replay)
-    raise typer.Exit(run_study(given, Output(plain, json), replay=replay is not None))
+    replayed = replay is not None
+    raise typer.Exit(run_study(given, Output(plain, json), replay=replayed, wait=wait))
 
 
 @app.command()
@@ -189,8 +196,8 @@ def log(
     from trialwright.app.logs import print_log
     from trialwright.app.place import one_of, to_read
 
-    folder = to_read(one_of(place, study)).folder
-    print_log(folder, number, seed=seed, attempt=attempt, tail=tail, ongoing=follow)
+    found = to_read(one_of(place, study))
+    print_log(found, number, seed=seed, attempt=attempt, tail=tail, ongoing=follow)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trialwright.app.place import FILE, Place
 from trialwright.errors import StudyError
+from trialwright.store import store_in
 
 NAME = "digits"
 
@@ -33,7 +34,8 @@ def laid_out(folder: Path) -> Place:
                 (folder / file.name).write_bytes(file.read_bytes())
     except OSError as error:
         raise StudyError(f"the demo can't be laid out in {folder}: {error}") from None
-    return Place(folder / FILE, folder / "runs" / NAME)
+    results = folder / "runs" / NAME
+    return Place(folder / FILE, results, store_in(results))
 
 
 @contextmanager

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import typer
 
 from trialwright.app.documents import Document, dumps
-from trialwright.app.place import running, shown, to_read, to_run
+from trialwright.app.place import shown, to_read, to_run
 from trialwright.app.running import opened
 from trialwright.desk import Desk
-from trialwright.history import LEDGER, History
-from trialwright.ledger import SqliteLedger
+from trialwright.history import History
 from trialwright.records import Admission, Refusal
 from trialwright.report.notebook import write
 
@@ -22,12 +22,9 @@ def notebook(study: Path | None, *, json: bool) -> None:
     Raises:
         TrialwrightError: there is no such study.
     """
-    folder = to_read(study).folder
-    ledger = SqliteLedger(folder / LEDGER, create=False)
-    try:
-        path = write.rewrite(History(ledger.read()), ledger, folder)
-    finally:
-        ledger.close()
+    place = to_read(study)
+    with closing(place.store.open()) as ledger:
+        path = write.rewrite(History(ledger.read()), ledger, place.folder)
     if json:
         document: Document = {"notebook": str(path), "files": list(write.PAGES)}
         typer.echo(dumps(document))
@@ -43,7 +40,7 @@ def steer(study: Path | None, text: str, *, json: bool) -> None:
     """
     desk = Desk(opened(to_run(study or Path(), None)))
     answer = desk.steer(text)
-    going = running(desk.study.folder)
+    going = desk.study.store.going()
     document: Document = {"wish": desk.history().wishes[-1].text, "trial": None}
     match answer:
         case Admission(number=number):

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from trialwright.analysis.heldout import veiled
-from trialwright.app.place import running
+from trialwright.app.place import Place
 from trialwright.errors import StudyError
 from trialwright.execute.runner import run_folder
-from trialwright.history import History, Run, Trial, read
+from trialwright.history import History, Run, Trial
+from trialwright.store import locked
 from trialwright.task import Task
 
 LOOK_S = 0.2
@@ -134,13 +135,13 @@ def follow(path: Path, offset: int, *, going: Callable[[], bool], out: Out) -> N
 
 
 def print_log(
-    folder: Path, number: int, *, seed: int, attempt: int | None, tail: int | None, ongoing: bool
+    place: Place, number: int, *, seed: int, attempt: int | None, tail: int | None, ongoing: bool
 ) -> None:
     """Print a run's log to standard output; `ongoing`: go on while it grows.
 
     A metric that is held out is not in it before the study is over.
     """
-    history = read(folder)
+    folder, history = place.folder, place.history()
     run = run_of(trial_of(history, number), seed, attempt)
     path = log_path(folder, run)
     hidden = history.task.heldout is not None and not history.heldout()
@@ -155,7 +156,7 @@ def print_log(
 
 def _going(folder: Path, log: Path) -> bool:
     # The run's last file, not the ledger: reading that again and again takes too long.
-    return running(folder) and not (log.parent / "exit.json").exists()
+    return locked(folder) and not (log.parent / "exit.json").exists()
 
 
 def _tail_offset(log: BufferedReader, lines: int) -> int:

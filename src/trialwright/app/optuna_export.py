@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from trialwright import __version__
 from trialwright.app.documents import Document, dumps, plain
 from trialwright.app.place import to_read
-from trialwright.history import History, Trial, read
+from trialwright.history import History, Trial
 from trialwright.optuna.attributes import PREFIX, TRIAL, WORDS, attributes
 from trialwright.optuna.storages import explained, made, shown
 from trialwright.propose.distributions import to_distributions
@@ -49,7 +49,7 @@ def export_study(wishes: Wishes) -> None:
     Raises:
         StudyError: the storage can't be written, or holds a study of that name.
     """
-    history = read(to_read(wishes.study).folder)
+    history = to_read(wishes.study).history()
     task = history.task
     name = wishes.name or task.name
     with quiet():

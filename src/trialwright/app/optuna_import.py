@@ -21,7 +21,7 @@ from trialwright import __version__
 from trialwright.analysis.compare import judge
 from trialwright.analysis.curves import diagnose
 from trialwright.app.documents import Document, dumps, plain
-from trialwright.app.place import FILE, LEDGER, RUNS, shown
+from trialwright.app.place import FILE, RUNS, shown
 from trialwright.errors import StudyError
 from trialwright.expression import Scalar
 from trialwright.history import History
@@ -41,6 +41,7 @@ from trialwright.records import (
     Record,
     RunKey,
 )
+from trialwright.store import LEDGER
 from trialwright.studyfile import dump
 from trialwright.task import Budget, Objective, Task
 

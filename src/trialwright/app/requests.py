@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from trialwright.app.place import running, to_read
+from trialwright.app.place import to_read
 from trialwright.app.running import DONE, Output, opened, run
 from trialwright.study import Study
 
@@ -40,7 +40,7 @@ def _ask(
     place = to_read(study)
     opened_study = opened(place)
     request(opened_study)
-    if running(place.folder):
+    if place.store.going():
         _note("noted: the process that is running the study will do it", output)
         return DONE
     if later:

@@ -66,13 +66,15 @@ def opened(place: Place, changes: Changes = Changes(), replay: Path | None = Non
     Raises:
         TrialwrightError: its file can't be used, or the study can't be run here.
     """
-    return Study(changes.applied(load(place.file)), place.folder, replay=replay)
+    task = replace(changes.applied(load(place.file)), ledger=place.store.plan)
+    return Study(task, place.folder, replay=replay)
 
 
-def run(study: Study, output: Output, *, replay: bool = False) -> int:
+def run(study: Study, output: Output, *, replay: bool = False, wait: bool = True) -> int:
     """Run a study to its end, write its reports, and return the exit status.
 
-    In a `replay` no model is asked, and none costs anything.
+    In a `replay` no model is asked, and none costs anything. Whoever runs the study from another
+    machine is waited for with `wait`.
 
     Raises:
         TrialwrightError: it can't be run.
@@ -84,7 +86,7 @@ def run(study: Study, output: Output, *, replay: bool = False) -> int:
         expected = None if replay else estimate(study.task, study.history)
         if expected is not None:
             watcher.expect(expected)
-        history = study.run(watcher)
+        history = study.run(watcher, wait=watcher.say if wait else None)
     report = _reported(history, study.folder)
     _conclude(history, report, watcher)
     return HOPELESS if history.closed and history.closed.reason == "failed" else DONE

@@ -13,8 +13,7 @@ from trialwright.app.documents import Document, dumps, plain, study_document, tr
 from trialwright.app.export import Form, best_of, written
 from trialwright.app.export import export as export_file
 from trialwright.app.logs import trial_of
-from trialwright.app.place import running, shown, to_read
-from trialwright.history import read
+from trialwright.app.place import shown, to_read
 from trialwright.report import terminal, tree, write
 from trialwright.report.dependence import looked
 from trialwright.report.final import final_analysis
@@ -22,23 +21,22 @@ from trialwright.report.final import final_analysis
 
 def status(study: Path | None, *, json: bool) -> None:
     """Print where a study stands."""
-    folder = to_read(study).folder
-    history = read(folder)
-    going = running(folder)
+    place = to_read(study)
+    folder, history, going = place.folder, place.history(), place.store.going()
     if json:
-        _print(dumps(study_document(history, folder, running=going)))
+        _print(dumps(study_document(history, folder, running=bool(going))))
         return
-    _render(terminal.overview(history, going=going))
+    _render(terminal.overview(history, going=bool(going)))
     if going:
-        _print("a process is running this study")
+        _print(f"{going} is running this study")
     elif history.closed is None or history.pending():
         _print("no process is running this study; `trialwright run` resumes it")
 
 
 def show(study: Path | None, number: int, *, json: bool) -> None:
     """Print a trial."""
-    folder = to_read(study).folder
-    history = read(folder)
+    place = to_read(study)
+    folder, history = place.folder, place.history()
     trial = trial_of(history, number)
     if json:
         _print(dumps(trial_document(trial, folder, curves=True)))
@@ -48,8 +46,8 @@ def show(study: Path | None, number: int, *, json: bool) -> None:
 
 def best(study: Path | None, *, target: Path | None, form: Form | None, json: bool) -> None:
     """Print the best trial, or its configuration; export it."""
-    folder = to_read(study).folder
-    history = read(folder)
+    place = to_read(study)
+    folder, history = place.folder, place.history()
     trial = best_of(history)
     if target is not None:
         export_file(history, trial, target)
@@ -65,9 +63,9 @@ def best(study: Path | None, *, target: Path | None, form: Form | None, json: bo
 
 def draw_tree(study: Path | None, *, draw: bool, json: bool) -> None:
     """Print the tree of trials with its scores; draw it."""
-    folder = to_read(study).folder
-    history = read(folder)
-    path = write.write_tree(history, folder) if draw else None
+    place = to_read(study)
+    folder, history = place.folder, place.history()
+    path = write.write_tree(history, _made(folder)) if draw else None
     if json:
         _print(dumps(tree.document(history)))
         return
@@ -79,9 +77,9 @@ def draw_tree(study: Path | None, *, draw: bool, json: bool) -> None:
 
 def report(study: Path | None, *, json: bool) -> None:
     """Write the reports, and print where they are, or the analysis."""
-    folder = to_read(study).folder
-    history = read(folder)
-    path = write.write(history, folder)
+    place = to_read(study)
+    folder, history = place.folder, place.history()
+    path = write.write(history, _made(folder))
     if json:
         document: Document = {
             "report": str(path),
@@ -93,6 +91,12 @@ def report(study: Path | None, *, json: bool) -> None:
         _print(dumps(document))
     else:
         _print(f"report: {shown(path)}")
+
+
+def _made(folder: Path) -> Path:
+    """The folder, made where a study on a server has none here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _render(renderable: RenderableType) -> None:

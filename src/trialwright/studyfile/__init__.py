@@ -4,6 +4,6 @@ It reads files and checks that what they name is there; it runs nothing and know
 """
 
 from trialwright.studyfile.dump import dump
-from trialwright.studyfile.read import load, parse
+from trialwright.studyfile.read import load, parse, whereabouts
 
-__all__ = ["dump", "load", "parse"]
+__all__ = ["dump", "load", "parse", "whereabouts"]

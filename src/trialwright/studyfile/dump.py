@@ -16,6 +16,7 @@ from trialwright.task import (
     Agent,
     Delivery,
     Keep,
+    LedgerPlan,
     Limits,
     Member,
     MetricRoute,
@@ -121,7 +122,14 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
             "kind": runner.kind, "workers": runner.workers or "auto", "cpus": runner.cpus,
             "gpus": runner.gpus,
         })  # fmt: skip
+    yield "ledger", _ledger(task.ledger)
     yield "confidence", _unless(0.95, task.confidence)
+
+
+def _ledger(plan: LedgerPlan) -> Plain:
+    if plan.lease_s == LedgerPlan().lease_s:
+        return plan.url or None
+    return _given({"url": plan.url, "lease": _duration(plan.lease_s)}) if plan.url else None
 
 
 def _seeds(seeds: Seeds, *, sign: int) -> Plain:

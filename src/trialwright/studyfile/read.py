@@ -11,6 +11,7 @@ from trialwright.studyfile.command import outside, read_base, read_command
 from trialwright.studyfile.fields import Fields, Problems, choose
 from trialwright.studyfile.goals import GOAL, read_also, read_heldout, read_require
 from trialwright.studyfile.instructions import read_instructions
+from trialwright.studyfile.ledger import read_ledger
 from trialwright.studyfile.seeds import SEED_KEYS, read_seeds
 from trialwright.studyfile.space import read_grid, read_space, read_start
 from trialwright.studyfile.team import read_team
@@ -20,6 +21,7 @@ from trialwright.task import (
     Delivery,
     Environment,
     Keep,
+    LedgerPlan,
     Limits,
     MetricRoute,
     Objective,
@@ -35,7 +37,7 @@ KEYS = (
     "name", "goal", "reduce", "also", "require", "heldout", "description", "model", "folder",
     "command", "workdir", "base", "format", "argument", "environment", "metrics", "space",
     "constraints", "start", "grid", "limits", "budget", "seeds", "prune", "keep", "code", "team",
-    "tree", "block", "instructions", "runner", "confidence",
+    "tree", "block", "instructions", "runner", "ledger", "confidence",
 )  # fmt: skip
 """Every key of a study file, in the order in which one is written."""
 
@@ -88,6 +90,23 @@ def parse(text: str, *, path: Path) -> Task:
     if task is None or problems.found:
         raise StudyFileError(problems.lines())
     return task
+
+
+def whereabouts(path: Path) -> tuple[str, LedgerPlan]:
+    """Return the name and the ledger that a study file states, whatever else is wrong with it.
+
+    A machine that only looks at a study has neither its script nor its data. A name of '' is one
+    that can't be told.
+    """
+    problems = Problems(path)
+    try:
+        tree = read(_text(path))
+    except (Unreadable, StudyFileError):
+        return "", LedgerPlan()
+    fields = Fields(tree, "the study file", problems, known=KEYS, later=LATER)
+    wrong = len(problems.found)
+    name, plan = _name(fields, path.absolute()), read_ledger(fields, problems)
+    return ("", LedgerPlan()) if len(problems.found) > wrong else (name, plan)
 
 
 def _text(path: Path) -> str:
@@ -151,6 +170,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "prune": _prune(fields, problems),
         "keep": _keep(_section(fields, "keep", problems)),
         "runner": _runner(_section(fields, "runner", problems)),
+        "ledger": read_ledger(fields, problems),
         "team": read_team(fields, problems),
         "tree": _tree(_section(fields, "tree", problems)),
         "block": fields.whole("block", least=1),
