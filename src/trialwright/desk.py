@@ -120,10 +120,10 @@ class Elsewhere:
     def slots(self) -> int:
         """One: a step hands out one run."""
         return 1
+
     def fits(self, order: Order) -> bool:  # noqa: ARG002  # its needs are met elsewhere
         """Say whether the step's run is still to be handed out."""
         return not self.orders
-
 
     def start(self, order: Order, inbox: Inbox) -> Elsewhere:  # noqa: ARG002  # nothing to report
         """Lay out the folder and files of a run, and keep its order."""
@@ -132,6 +132,9 @@ class Elsewhere:
             write_atomically(path, content)
         self.orders.append(order)
         return self
+
+    def idle(self) -> None:
+        """Do nothing: a step does not wait."""
 
     def stop(self, outcome: Literal["pruned", "cancelled"]) -> None:
         """Do nothing: nothing runs here."""

@@ -100,6 +100,13 @@ class Runner(Protocol):
         """
         ...
 
+    def idle(self) -> None:
+        """Take note that the study has nothing to do until something happens.
+
+        A simulated clock may go on; elsewhere time passes by itself.
+        """
+        ...
+
     def recover(self, order: Order) -> Observation | None:
         """Return what an interrupted coordinator's run showed, if it had finished; else None.
 

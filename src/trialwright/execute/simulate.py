@@ -68,7 +68,8 @@ class SimulatedRunner:
     """Executes orders by calling `function(configuration, seed)`, `slots` at a time.
 
     A step, or a run without steps, takes `seconds(configuration)` virtual seconds; limits of time
-    count them. An exception is a failed run.
+    count them. An exception is a failed run. With `stepped` the clock stands still until `idle` is
+    called: what the study does in between takes no virtual time, and all is exactly repeatable.
 
     >>> import queue
     >>> runner = SimulatedRunner(lambda configuration, seed: -configuration["x"] ** 2, slots=2)
@@ -83,14 +84,16 @@ class SimulatedRunner:
         *,
         slots: int = 1,
         seconds: Callable[[Configuration], float] = lambda configuration: 1.0,  # noqa: ARG005
+        stepped: bool = False,
     ) -> None:
         if slots < 1:
             raise RunnerError(f"{slots} slots can't run anything: give at least 1")
         self._function = function
         self._slots = slots
         self._seconds = seconds
+        self._stepped = stepped
         self._clock_s = 0.0
-        self._due: list[tuple[float, int, _Run]] = []
+        self._due: list[tuple[float, int, _Run | Callable[[], None]]] = []
         self._count = 0
         self._going = 0
         self._changed = threading.Condition()
@@ -144,11 +147,23 @@ class SimulatedRunner:
                 collector=Collector(MetricRoute(), workdir=order.workdir),
             )
             self._plan(run, after_s=0.0)
-            if self._thread is None:
+            if self._thread is None and not self._stepped:
                 self._thread = threading.Thread(target=self._serve, name="simulated", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
         return SimulatedHandle(run)
+
+    def idle(self) -> None:
+        """Bring the next thing about, at once: the study has nothing to do until something happens.
+
+        Without `stepped`, time passes by itself.
+        """
+        if self._stepped and self._due:
+            self._serve_next()
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Have `call` called `seconds` virtual seconds from now."""
+        self._plan(call, after_s=seconds)
 
     def recover(self, order: Order) -> Observation | None:  # noqa: ARG002
         """Nothing of a simulated run survives its process."""
@@ -159,6 +174,8 @@ class SimulatedRunner:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        while self._stepped and self._due:
+            self._serve_next()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -166,24 +183,37 @@ class SimulatedRunner:
 
     def _serve(self) -> None:
         """Bring every run to its next point, in the order of virtual time."""
-        while (run := self._next()) is not None:
-            if run.stopped or self._closing:
-                self._finish(run, Ending(exit_status=None, stopped=run.stopped or "cancelled"))
-            elif run.coming is None:
-                self._work(run)
-            else:
-                self._report(run, run.coming)
+        while self._serve_next():
+            pass
 
-    def _next(self) -> _Run | None:
+    def _serve_next(self) -> bool:
+        """Do what is due next; say whether there was anything."""
+        match self._next():
+            case None:
+                return False
+            case _Run() as run:
+                if run.stopped or self._closing:
+                    ending = Ending(exit_status=None, stopped=run.stopped or "cancelled")
+                    self._finish(run, ending)
+                elif run.coming is None:
+                    self._work(run)
+                else:
+                    self._report(run, run.coming)
+            case call:
+                if not self._closing:
+                    call()
+        return True
+
+    def _next(self) -> _Run | Callable[[], None] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._due or self._closing)
             if not self._due:
                 return None
-            at, _, run = heapq.heappop(self._due)
+            at, _, due = heapq.heappop(self._due)
             self._clock_s = max(self._clock_s, at)
-            return run
+            return due
 
-    def _plan(self, run: _Run, *, after_s: float) -> None:
+    def _plan(self, run: _Run | Callable[[], None], *, after_s: float) -> None:
         with self._changed:
             self._count += 1
             heapq.heappush(self._due, (self._clock_s + after_s, self._count, run))
@@ -212,7 +242,7 @@ class SimulatedRunner:
         fresh = run.collector.add(metrics, step=step)
         for at, values in fresh:
             run.inbox(Reported(run.order.run, at, values, self._clock_s - run.began_s))
-        if step is not None:
+        if step is not None and not self._stepped:
             run.asked.wait(PATIENCE_S)
         self._plan(run, after_s=0.0)
 
@@ -223,6 +253,8 @@ class SimulatedRunner:
             self._going -= 1
             going = self._going
         run.inbox(Finished(observation))
+        if self._stepped:
+            return
         with self._changed:
             # What takes the slot should begin now by the virtual clock, not after other runs.
             self._changed.wait_for(lambda: self._going > going or self._closing, PATIENCE_S)

@@ -6,6 +6,7 @@ study saw. A proposer's answers are hostile until the study has checked them.
 
 from __future__ import annotations
 
+import zlib
 from typing import Protocol
 
 import numpy as np
@@ -34,3 +35,13 @@ class Proposer(Protocol):
             ProposerError: it can't work here; it loses its turn, not the study.
         """
         ...
+
+
+def draws(name: str, history: History) -> np.random.Generator:
+    """Return the draws of member `name` in its present turn, by the study's seed and its own turns.
+
+    What others do does not change its luck.
+    """
+    turn = sum(trial.proposal.by == name for trial in history.trials)
+    turn += sum(refusal.proposal.by == name for refusal in history.refusals)
+    return np.random.default_rng([history.seed, zlib.crc32(name.encode()), turn])

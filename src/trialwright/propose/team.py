@@ -8,7 +8,6 @@ seed and on its own turns alone: what others do does not change its luck.
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -21,7 +20,7 @@ from trialwright.propose.baselines import Random, is_fresh
 from trialwright.propose.credit import JUDGES, PRIOR, Standing, in_line, standings
 from trialwright.propose.expert import Expert
 from trialwright.propose.inquiry import Inquirer
-from trialwright.propose.proposer import Proposer
+from trialwright.propose.proposer import Proposer, draws
 from trialwright.propose.tree import TreeSearch
 from trialwright.records import Proposal
 from trialwright.task import Agent, Member, Task
@@ -94,6 +93,11 @@ class Team:
         """What stands in notices about the team as a whole."""
         return "team"
 
+    @property
+    def members(self) -> tuple[Proposer, ...]:
+        """Who is in the team."""
+        return tuple(self._members.values())
+
     def standings(self, history: History) -> list[Standing]:
         """Return where each member stands."""
         return standings(tuple(self._members), history, models=self._models)
@@ -111,7 +115,9 @@ class Team:
             ProposerError: no member offered anything; with each one's reason.
         """
         batch = _Batch(task, history)
-        order, wanted = self._turns(history, n)
+        standing = self.standings(history)
+        order = [one.name for one in sorted(standing, key=lambda one: -one.share)]
+        wanted = self._shared_out(standing, history, n)
         for name in order:
             if wanted.get(name):
                 self._ask(name, wanted[name], batch)
@@ -124,18 +130,32 @@ class Team:
             raise ProposerError(f"no member can propose ({reasons})")
         return [*batch.unusable[: (SPARE - 1) * n], *batch.noted()]
 
-    def _turns(self, history: History, n: int) -> tuple[list[str], dict[str, int]]:
-        """The members, largest share first, and how many of the next `n` trials each is to make."""
-        if len(self._members) == 1:
-            name = next(iter(self._members))
-            return [name], {name: n}
-        standing = self.standings(history)
-        by_name = {one.name: one for one in standing}
-        lined_up = [by_name[name] for name in in_line(list(by_name))]
-        turn = len(history.trials)
-        names = [_at(self._candidates(lined_up, turn + i), turn + i) for i in range(n)]
-        largest = sorted(standing, key=lambda s: -s.share)
-        return [s.name for s in largest], {name: names.count(name) for name in names}
+    def turns(
+        self, history: History, n: int, *, busy: Mapping[str, int] | None = None
+    ) -> dict[str, int]:
+        """Return how many of the next `n` trials each member is to make; who has none is left out.
+
+        `busy`: who can't be asked now, and how many proposals each is at. Those count as made; the
+        turns of the busy go to the others.
+        """
+        return self._shared_out(self.standings(history), history, n, busy=busy)
+
+    def _shared_out(
+        self,
+        standing: Sequence[Standing],
+        history: History,
+        n: int,
+        *,
+        busy: Mapping[str, int] | None = None,
+    ) -> dict[str, int]:
+        busy, by_name = busy or {}, {one.name: one for one in standing}
+        lined_up = [by_name[name] for name in in_line([*by_name])]
+        first = len(history.trials) + sum(busy.values())
+        names: list[str] = []
+        for turn in range(first, first + n):
+            free = [one for one in self._candidates(lined_up, turn) if one.name not in busy]
+            names += [_at(free, turn)] if free else []
+        return {name: names.count(name) for name in dict.fromkeys(names)}
 
     def _candidates(self, lined_up: list[Standing], turn: int) -> list[Standing]:
         """Who may have a turn: at first none of the models, where a judge can go before them."""
@@ -170,9 +190,7 @@ class _Batch:
     def rng(self, name: str) -> np.random.Generator:
         """The draws of member `name` in its present turn; asked again, it goes on with them."""
         if name not in self._rngs:
-            turn = _turns_of(name, self.history)
-            own = [self.history.seed, zlib.crc32(name.encode()), turn]
-            self._rngs[name] = np.random.default_rng(own)
+            self._rngs[name] = draws(name, self.history)
         return self._rngs[name]
 
     @property
@@ -225,12 +243,6 @@ class _Batch:
             return space.key(values)
         except (TypeError, ValueError, AttributeError):
             return None  # not even names with values: the study says what is wrong with it
-
-
-def _turns_of(name: str, history: History) -> int:
-    """How often a member has offered anything so far."""
-    admitted = sum(trial.proposal.by == name for trial in history.trials)
-    return admitted + sum(refusal.proposal.by == name for refusal in history.refusals)
 
 
 def _at(candidates: Sequence[Standing], turn: int) -> str:
