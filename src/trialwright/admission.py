@@ -29,7 +29,7 @@ LONGEST_TEXT = 20_000
 MOST_CLAIMS = 4
 """Claims that are taken up of one proposal."""
 
-RESERVED = frozenset({"user", "grid", "rerun"})
+RESERVED = frozenset({"user", "grid", "rerun", "healer"})
 """Names in `Proposal.by` under which the study itself admits."""
 
 _PROPOSAL = TypeAdapter(Proposal)

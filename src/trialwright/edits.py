@@ -6,20 +6,23 @@ Trials of before and after must stay comparable: the objective stands, and the s
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from trialwright.errors import StudyError
 from trialwright.expression import Scalar
+from trialwright.history import History
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter, Space
 from trialwright.task import Task
 
-_COURSE = ("limits", "budget", "keep", "tree", "runner", "ledger", "metrics", "environment",
-          "delivery")  # fmt: skip
+_COURSE = (
+    "limits", "budget", "keep", "tree", "runner", "schedule", "ledger", "metrics", "environment",
+    "delivery",
+)  # fmt: skip
 """Parts of a task that are records of their own, told field by field."""
 
 _PLAIN = (
     "name", "also", "require", "description", "model", "folder", "start", "grid", "prune", "code",
-    "team", "confidence", "block", "instructions",
+    "team", "confidence", "block", "instructions", "notify", "heal",
 )  # fmt: skip
 
 _SEEDS = (
@@ -55,6 +58,23 @@ def edits(old: Task, new: Task) -> tuple[str, ...]:
             + (" (on a server, give it another name, too)" if new.ledger.url else "")
         )
     return (*_widened(old.space, new.space), *_accepted(old, new))
+
+
+def changed(history: History, now: Task) -> tuple[str, ...]:
+    """Return in words what differs between the task that a history recorded last and `now`.
+
+    Raises:
+        StudyError: as for `edits`.
+    """
+    if not history.opened:
+        return ()
+    before = history.task
+    if before.objective == now.objective or history.done():
+        return edits(before, now)
+    # Without any result there is nothing to compare with: a goal may still be put right.
+    goals = [f"{o.direction} {o.metric}" for o in (before.objective, now.objective)]
+    said = f"the goal: {goals[0]} -> {goals[1]}"
+    return (said, *edits(replace(before, objective=now.objective), now))
 
 
 def _objective(old: Task, new: Task) -> Iterator[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,23 +19,26 @@ import numpy as np
 
 from trialwright import __version__, steering
 from trialwright.admission import ask, sift
+from trialwright.analysis import agenda
 from trialwright.analysis.blocks import due
 from trialwright.analysis.compare import judge
 from trialwright.analysis.curves import diagnose
 from trialwright.analysis.heldout import withhold, without
+from trialwright.analysis.pace import Pace
 from trialwright.analysis.promote import promotions
-from trialwright.analysis.pruning import Pruner, streamed, timed
+from trialwright.analysis.pruning import Pruner, timed
 from trialwright.analysis.twins import Twins
 from trialwright.crew import Crew
-from trialwright.edits import edits
+from trialwright.edits import changed
 from trialwright.ending import advice, blocked, hopeless, runs_left, searched, spent
 from trialwright.errors import StaleSequence, StudyError
-from trialwright.execute.keep import Keeper
+from trialwright.execute.keep import Folders, Keeper, shortage
 from trialwright.execute.order import make_order
 from trialwright.execute.provenance import CodeWatch, machine
 from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, Runner, run_folder
-from trialwright.history import History, Trial
+from trialwright.history import History, Run, Trial
 from trialwright.ledger import Ledger
+from trialwright.propose import healing
 from trialwright.propose.proposer import Proposer
 from trialwright.records import (
     Admission,
@@ -52,7 +55,6 @@ from trialwright.records import (
     RunKey,
 )
 from trialwright.report.notebook import write as notebook
-from trialwright.space import Configuration
 from trialwright.task import FRESH, Task
 
 Watch = Callable[[History, Event | None], None]
@@ -62,6 +64,9 @@ DECIDED = "what the budget kept for seeds of the best trials is used, or was not
 
 ATTEMPTS = 3
 """Times that a run is tried when its failure looks transient."""
+
+PATIENCE = 8
+"""First failures, all alike, after which no remedy is waited for."""
 
 LOOK_S = 1.0
 """Seconds between looks at the ledger for requests, and at the task's files for changes."""
@@ -116,7 +121,7 @@ class Session:
         self._sync_at = 0.0
         self._machine = machine(post.task)
         self._open()
-        self._own = self._own_configurations()
+        self._own = agenda.own(self._task, self.history)
 
     def stop(self, *, now: bool) -> None:
         """End the session, from any thread or a signal: after the running runs, or at once."""
@@ -136,11 +141,11 @@ class Session:
     @property
     def free(self) -> int:
         """How many more runs could go on now."""
-        return self._post.runner.slots - len(self._handles)
+        return self._slots - len(self._handles)
 
     def due(self) -> list[RunKey]:
         """Return the runs that should be started, in order."""
-        return list(self._due())
+        return agenda.due(self.history, self._handles, self._retries, self._task)
 
     def prune(self, run: RunKey) -> None:
         """End a run that is going on; it counts as pruned."""
@@ -158,8 +163,9 @@ class Session:
         used_up = spent(self._task.budget, self.history)
         if used_up and blocked(self._task.budget, self.history):
             return Closed(reason="budget", sentence=used_up)
-        if any(self._due()) or not self._searched() or self._granted(1):
-            return None
+        if self.due() or not self._searched() or self._granted(1):
+            full = self._full()
+            return Closed(reason="stopped", sentence=full) if full else None
         if self._exhausted and not used_up:
             used_up, reason = "every configuration of the space has been tried", "exhausted"
         return Closed(reason=reason, sentence=used_up or DECIDED)
@@ -170,7 +176,7 @@ class Session:
         At most `most` of either.
         """
         budget = self._task.budget
-        if self._ending() or blocked(budget, self.history):
+        if self._ending() or blocked(budget, self.history) or self._full():
             return
         granted = self._granted(self._vacant(most))
         self._note(*granted)
@@ -191,10 +197,16 @@ class Session:
 
     def _vacant(self, most: int | None) -> int:
         """How many slots would stay empty, at most `most`, and no more than the budget has runs."""
-        free = self._post.runner.slots - len(self._handles) - sum(1 for _ in self._due())
+        free = self._slots - len(self._handles) - len(self.due())
         runs = self._task.budget.runs
         free = free if runs is None else min(free, runs - self.history.launches)
         return free if most is None else min(free, most)
+
+    @property
+    def _slots(self) -> int:
+        """How many runs may go on at a time: fewer than fit, after what failed."""
+        slots = self._post.runner.slots
+        return slots if self._post.by else self._pace.most(slots)
 
     def _searched(self) -> bool:
         """Whether no further trial is to come."""
@@ -218,12 +230,7 @@ class Session:
         configuration = self.history.space.complete({})
         number = self.history.seen(configuration, code=self.history.code)
         if number is None:
-            proposal = Proposal(
-                configuration=configuration,
-                by="user",
-                rationale="the defaults, to measure the noise",
-                category="baseline",
-            )
+            proposal = agenda.asked(configuration, "the defaults, to measure the noise")
             sifted = sift([proposal], self.history, n=1, code=self.history.code, own=True)
             if not sifted.admissions:
                 faults = [fault for refusal in sifted.refusals for fault in refusal.faults]
@@ -235,16 +242,21 @@ class Session:
 
     def launch(self, only: Container[int] | None = None) -> None:
         """Start what is due, as far as there are slots; of the trials in `only`, if given."""
-        if self._ending() or blocked(self._task.budget, self.history):
+        if self._ending() or blocked(self._task.budget, self.history) or self._full():
             return
         self._look_at_code()
         ready: list[Order] = []
-        for key in list(self._due()):
+        launched = len(self._handles)
+        for key in self.due():
             if only is not None and key.trial not in only:
                 continue
-            if len(self._handles) + len(ready) >= self._post.runner.slots:
+            if len(self._handles) + len(ready) >= self._slots:
                 break
             order = self._order(key)
+            if self._held(order, ready):
+                continue
+            if not self._post.runner.fits(order):
+                break
             ready.append(order)
             code = self.history.code
             trial = self.history.trials[key.trial]
@@ -258,12 +270,34 @@ class Session:
                     by=self._post.by,
                 )
             )
+            if self._task.runner.varied:
+                # What it takes shows only once it has it.
+                self._start(ready)
+        self._start(ready)
+        if len(self._handles) > launched:
+            self._post.watch(self.history, None)
+
+    def _start(self, ready: list[Order]) -> None:
+        """Start what was noted as launched."""
         self._write()
-        for order in ready:
+        while ready:
+            order = ready.pop(0)
             self._retries.discard(order.run)
             self._handles[order.run] = self._post.runner.start(order, self._inbox.put)
-        if ready:
-            self._post.watch(self.history, None)
+
+    def _held(self, order: Order, ready: Sequence[Order]) -> bool:
+        """Whether a run is held back after like ones failed."""
+        going = [self.history.trials[key.trial].configuration for key in self._handles]
+        going += [other.configuration for other in ready]
+        at = time.time()
+        return not self._post.by and self._pace.holds(order.configuration, going, at=at)
+
+    def _full(self) -> str:
+        """Say that too little of the disk is free to launch anything; '' if enough is."""
+        text = shortage(self._post.folder, self._task.runner.disk_floor_bytes)
+        if text:
+            self._say(Notice(level="warning", topic="disk", text=text))
+        return text
 
     def wait(self) -> list[Event]:
         """Return the next events, all that are there.
@@ -313,15 +347,18 @@ class Session:
     # -- opening
 
     def _open(self) -> None:
-        changes = self._changes()
+        changes = changed(self.history, self._task)
         self._note(Opened(task=self._task, seed=self._seed, version=__version__, changes=changes))
         if self._machine.id not in self.history.machines:
             self._note(self._machine)
+        self._pace = Pace(self.history)
         self._look_at_code()
-        self._pruner = self._restored_pruner()
+        self._pruner = Pruner.restored(self._task, self.history)
         self._keeper = Keeper(self._task.keep, self._task.objective, folders=self._folders)
+        self._stored = Folders(self._task.keep, folders=self._folders)
         for trial in self.history.finished():
             self._keeper.settle(trial, self.history)
+            self._stored.settle(trial, self.history)
         self._twins = Twins(self.history)
         self._recover()
         for trial in self.history.finished():
@@ -337,18 +374,6 @@ class Session:
             self._keep(notebook.write)
         self._tick()
 
-    def _changes(self) -> tuple[str, ...]:
-        """What differs from the task as recorded, in words."""
-        if not self.history.opened:
-            return ()
-        before, now = self.history.task, self._task
-        if before.objective == now.objective or self.history.done():
-            return edits(before, now)
-        # Without any result there is nothing to compare with: a goal may still be put right.
-        goals = [f"{o.direction} {o.metric}" for o in (before.objective, now.objective)]
-        changed = f"the goal: {goals[0]} -> {goals[1]}"
-        return (changed, *edits(replace(before, objective=now.objective), now))
-
     def _recover(self) -> None:
         """Take in the results of runs that ended after the last coordinator was killed."""
         for run in self.history.interrupted():
@@ -356,19 +381,6 @@ class Session:
                 observation = self._post.runner.recover(self._order(run.key))
                 if observation is not None:
                     self._observed(observation)
-
-    def _restored_pruner(self) -> Pruner | None:
-        if self._task.prune is None:
-            return None
-        pruner = Pruner(self._task.prune, self._task.objective, self._task.also)
-        for trial in self.history.finished():
-            run = trial.run
-            if run is None or run.observation is None:
-                continue
-            for step, metrics in streamed(run.observation, pruner.watched):
-                pruner.report_all(trial.number, step, metrics)
-            pruner.finish(trial.number, completed=trial.state == "done")
-        return pruner
 
     def _look_at_code(self) -> None:
         """Open a new code version if the task's files changed."""
@@ -390,51 +402,24 @@ class Session:
                 )
             )
         self._note(version)
+        self._pace = Pace(self.history)
         self._failures.clear()
         self._proved = bool(self.history.done(code=version.id))
 
     # -- proposing
 
-    def _own_configurations(self) -> Iterator[tuple[str, Configuration]]:
-        for start in self._task.start:
-            yield "user", self.history.space.complete(start)
-        if self._task.grid is not None:
-            for configuration in self.history.space.grid(self._task.grid):
-                yield "grid", configuration
-
     def _admit_own(self, n: int) -> bool:
         """Admit up to `n` of the user's own configurations that were not tried yet."""
         admitted = 0
-        for by, configuration in self._own:
-            if self.history.tried(configuration):
+        for proposal in self._own:
+            if self.history.tried(proposal.configuration):
                 continue
-            words = {
-                "user": "a start configuration of the study file",
-                "grid": "the next cell of the study file's grid",
-            }
-            proposal = Proposal(
-                configuration=configuration, by=by, rationale=words[by], category="baseline"
-            )
             sifted = sift([proposal], self.history, n=1, code=self.history.code, own=True)
             self._note(*sifted.admissions, *sifted.refusals)
             admitted += 1
             if admitted == n:
                 break
         return admitted > 0
-
-    def _due(self) -> Iterator[RunKey]:
-        """The runs that should be started, in order: what was begun before what is new."""
-        for trial in self.history.pending():
-            begun = {
-                seed
-                for seed, run in trial.every.items()
-                if (run.observation is None and run.key not in self._handles and not run.handed_out)
-                or (run.observation is not None and run.observation.outcome == "cancelled")
-            }
-            asked = {0} if trial.rerun else set()
-            for seed in sorted(begun | asked | set(trial.missing)):
-                yield RunKey(trial.number, seed, trial.attempts(seed))
-        yield from sorted(self._retries, key=str)
 
     # -- taking in
 
@@ -475,20 +460,43 @@ class Session:
         observation = withhold(observation, self._task)
         trial = self.history.trials[observation.run.trial]
         self._note(observation, diagnose(observation, self._task.objective))
+        run = self.history.run(observation.run)
+        self._note(*self._pace.heard(self.history, run, others=len(self._handles)))
         if observation.run.seed >= FRESH:
             # It judges nobody: who is best was settled before, without it.
             self._retry(trial)
             return
+        crowded = self._pace.crowded(observation.run)
         # How an agent's own set-up fails says nothing about ours.
-        if observation.outcome == "failed" and not self.history.run(observation.run).launch.by:
+        if observation.outcome == "failed" and not run.launch.by and not crowded:
             self._failures.append(observation)
         self._proved = self._proved or observation.outcome in ("done", "pruned")
         twin = self._twins.report(trial, observation, self.history)
         if twin is not None:
             self._say(twin)
-        if observation.outcome == "failed":
+        if observation.outcome == "failed" and not self._again(run) and not self._heal(run):
             self._explain(observation)
         self._settle(trial)
+
+    def _heal(self, run: Run) -> bool:
+        """Answer a failure whose cause has a known remedy; say whether a child will be tried."""
+        observation = run.observation
+        if not self._task.heal or run.launch.by or observation is None:
+            return False
+        mend = healing.repair_by_hand(observation)
+        if mend is not None and self._proved:
+            self._say(mend)
+        child = healing.heal(self.history, observation)
+        return child is not None and self._try(child, own=True)
+
+    def _try(self, proposal: Proposal, *, own: bool = False) -> bool:
+        """Admit a remedy as any proposal, if the budget has a trial for it; say whether it was."""
+        budget = self._task.budget.trials
+        if budget is not None and len(self.history.trials) >= budget:
+            return False
+        sifted = sift([proposal], self.history, n=1, code=self.history.code, own=own)
+        self._note(*sifted.admissions, *sifted.refusals)
+        return bool(sifted.admissions)
 
     def _explain(self, observation: Observation) -> None:
         """Have a model read a failure that code can't tell; a repair goes the way of proposals."""
@@ -502,10 +510,8 @@ class Session:
         if explained.remedy:
             text = f"trial {number}: the task itself looks broken: {explained.remedy}"
             self._note(Notice(level="warning", topic="task", text=text, trial=number))
-        budget = self._task.budget.trials
-        if explained.repair and (budget is None or len(self.history.trials) < budget):
-            sifted = sift([explained.repair], self.history, n=1, code=self.history.code)
-            self._note(*sifted.admissions, *sifted.refusals)
+        if explained.repair:
+            self._try(explained.repair)
 
     def _settle(self, trial: Trial) -> None:
         """Judge a trial that has ended, and whatever hangs on its result."""
@@ -519,7 +525,10 @@ class Session:
         self._note(judge(trial, self.history))
         if again:
             self._judge_again(trial)
+        elif (said := healing.outcome(trial)) is not None:
+            self._note(said)
         self._keeper.settle(trial, self.history)
+        self._stored.settle(trial, self.history)
 
     def _judge_again(self, changed: Trial) -> None:
         """Renew the verdicts that a replicate or a rerun of `changed` may alter."""
@@ -533,13 +542,17 @@ class Session:
                     self._note(verdict)
 
     def _retry(self, trial: Trial) -> bool:
-        """Set a run aside to be tried again, if its failure looks transient."""
+        """Set a run aside to be tried again, if its failure does not lie in its configuration."""
         for seed, run in trial.every.items():
-            observation = run.observation
-            if observation and observation.cause == "transient" and run.key.attempt + 1 < ATTEMPTS:
+            if self._again(run):
                 self._retries.add(RunKey(trial.number, seed, trial.attempts(seed)))
                 return True
         return False
+
+    def _again(self, run: Run) -> bool:
+        """Whether a run failed for a passing reason, or for want of memory beside others."""
+        passing = run.observation is not None and run.observation.cause == "transient"
+        return run.key.attempt + 1 < ATTEMPTS and (passing or self._pace.crowded(run.key))
 
     # -- ending
 
@@ -547,7 +560,12 @@ class Session:
         return self._stop != "no" or self._hopeless()
 
     def _hopeless(self) -> bool:
-        return not self._proved and hopeless(self._failures)
+        return not self._proved and hopeless(self._failures) and not self._healing()
+
+    def _healing(self) -> bool:
+        """Whether a remedy for the first failures is still to show what it does."""
+        coming = any(t.proposal.by == healing.HEALER for t in self.history.pending())
+        return coming and len(self._failures) < PATIENCE
 
     # -- records
 

@@ -319,6 +319,11 @@ class RunnerPlan:
     runtime_env: RuntimeEnv = field(default_factory=RuntimeEnv)
 
 
+    @property
+    def varied(self) -> bool:
+        """Whether runs may need different shares of the machine."""
+        return isinstance(self.cpus, str) or isinstance(self.gpus, str)
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """Which of several runs that are due goes first."""

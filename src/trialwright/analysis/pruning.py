@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from trialwright.history import History
 from trialwright.records import Observation
-from trialwright.task import Objective, Prune
+from trialwright.task import Objective, Prune, Task
 
 STEP_CELL = 0.05
 """Width on a log scale of what the median rule takes for one step."""
@@ -36,6 +37,21 @@ class Pruner:
         self._behind: dict[int, dict[str, bool]] = {}
         """Per running trial: where it stood when it was judged last, per objective."""
         self._stopped: set[int] = set()
+
+    @classmethod
+    def restored(cls, task: Task, history: History) -> Pruner | None:
+        """Return the pruner of a task, told again what a history holds; None without a rule."""
+        if task.prune is None:
+            return None
+        pruner = cls(task.prune, task.objective, task.also)
+        for trial in history.finished():
+            run = trial.run
+            if run is None or run.observation is None:
+                continue
+            for step, metrics in streamed(run.observation, pruner.watched):
+                pruner.report_all(trial.number, step, metrics)
+            pruner.finish(trial.number, completed=trial.state == "done")
+        return pruner
 
     @property
     def watched(self) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
-"""Large files that runs leave behind: kept for the best trials, removed from the others."""
+"""What runs leave behind: large files and old folders, kept for the best, removed from others."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from trialwright.history import History, Trial
@@ -48,6 +50,75 @@ class Keeper:
             for pattern in self._keep.files:
                 for path in folder.glob(pattern):
                     _remove(path, within=folder)
+
+
+class Folders:
+    """Holds the folders of the latest `keep.runs` runs, and of as many that failed.
+
+    Never removed are those of the best, of whatever is kept or unconfirmed, of what these were
+    held against, and of trials that go on. A trial costs the same to settle at any length.
+    """
+
+    def __init__(self, keep: Keep, *, folders: Callable[[Trial], list[Path]]) -> None:
+        self._most = keep.runs
+        self._folders = folders
+        self._well: dict[int, int] = {}
+        """Runs of each trial, the trial that ended last behind the others."""
+        self._failed: dict[int, int] = {}
+
+    def settle(self, trial: Trial, history: History) -> None:
+        """Take in a trial that has ended, and remove the oldest folders that are too many."""
+        if self._most is None:
+            return
+        for queue in (self._well, self._failed):
+            queue.pop(trial.number, None)
+        queue = self._failed if trial.state == "failed" else self._well
+        queue[trial.number] = len(trial.runs)
+        excess = sum(queue.values()) - self._most
+        if excess <= 0:
+            return
+        spared = _spared(history)
+        for number in [number for number in queue if number not in spared]:
+            if excess <= 0:
+                break
+            excess -= queue.pop(number)
+            for folder in self._folders(history.trials[number]):
+                # What can't be removed now is no reason to end the study.
+                with suppress(OSError):
+                    _remove_folder(folder)
+
+
+def shortage(folder: Path, floor_bytes: int | None) -> str:
+    """Say that less than `floor_bytes` is free where `folder` is; '' if enough is, or none asked.
+
+    The words are the same whatever is free, so that they are told once.
+    """
+    if floor_bytes is None or shutil.disk_usage(folder).free >= floor_bytes:
+        return ""
+    return (
+        f"less than {floor_bytes / 2**30:.4g} GiB (runner.disk_floor) are free at {folder}: nothing"
+        " is launched until there is more; free some, and run it again to resume"
+    )
+
+
+def _spared(history: History) -> set[int]:
+    """The trials whose folders stay."""
+    favoured = history.favoured()
+    against = [trial.verdict.against for trial in favoured if trial.verdict is not None]
+    best = history.best()
+    return {
+        *(trial.number for trial in favoured),
+        *(number for number in against if number is not None),
+        *(trial.number for trial in history.pending()),
+        *([best.number] if best is not None else []),
+    }
+
+
+def _remove_folder(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def _remove(path: Path, *, within: Path) -> None:

@@ -49,7 +49,7 @@ def room_for(plan: RunnerPlan, machinery: Machinery) -> Room:
     Raises:
         RunnerError: the plan asks for what the machine lacks.
     """
-    if isinstance(plan.cpus, str) or isinstance(plan.gpus, str):
+    if plan.varied:
         return Packed(plan, machinery)
     return Fixed(plan_slots(plan, machinery))
 

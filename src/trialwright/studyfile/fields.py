@@ -156,7 +156,8 @@ class Fields:
         tree = self.tree(key)
         match tree.value if tree else None:
             case Mapping() as trees if name in trees:
-                return trees[name].place
+                found: Tree = trees[name]
+                return found.place
         return tree.place if tree else self.place
 
     def whole(self, key: str, *, least: int, instead: str = "") -> int | None:

@@ -75,7 +75,7 @@ def _agent(fields: Fields, at: Tree) -> Agent | None:
         fields.fault(fields.tree("model") or at, f"team member: {fault}")
         return None
     name = fields.text("name") or model or cli[0].rpartition("/")[2]
-    if not _NAME.fullmatch(name) or name in (*MEMBERS, "user", "grid", "rerun"):
+    if not _NAME.fullmatch(name) or name in (*MEMBERS, "user", "grid", "rerun", "healer"):
         fields.fault(
             at, f"team member: {name!r} can't be its name: up to 60 characters without"
             " spaces, and none of the built-in members' names",
