@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.execute.orders import Heard, alive, ended, pids, script
+from tests.execute.orders import (
+    LITTER,
+    PATIENCE_S,
+    Heard,
+    alive,
+    ended,
+    in_background,
+    pids,
+    script,
+)
 from tests.execute.runner_conformance import RunnerConformance
 from tests.execute.test_local import ENDLESS, FAILING, QUICK
+from tests.execute.test_local_leftovers import LITTER_AND_STAY
+from trialwright.errors import RunnerError
 from trialwright.execute import raycluster
-from trialwright.execute.ray import RayRunner
-from trialwright.execute.runner import Order
-from trialwright.task import RunnerPlan
+from trialwright.execute.ray import PLACE, RayRunner
+from trialwright.execute.runner import Order, Reported
+from trialwright.task import Limits, RunnerPlan, RuntimeEnv
 
 ray = pytest.importorskip("ray")
 
@@ -25,12 +41,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own
 ]
 
-HEAD = {"num_cpus": 2, "object_store_memory": 80_000_000, "include_dashboard": False}
+HEAD = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
+PLAN = RunnerPlan(kind="ray", gpus=0)
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """One node with two cores, and this process connected to it."""
+    """One node with two cores and a GPU that is none, and this process connected to it."""
     from ray.cluster_utils import Cluster
 
     raycluster.load()
@@ -44,7 +61,7 @@ def cluster() -> Iterator[Any]:
 @pytest.fixture
 def runner(cluster: Any) -> Iterator[RayRunner]:
     """As many slots as the node has cores."""
-    with RayRunner(RunnerPlan(kind="ray")) as runner:
+    with RayRunner(PLAN) as runner:
         yield runner
 
 
@@ -75,3 +92,218 @@ class TestConformance(RunnerConformance):
     def bench(self, runner: RayRunner, tmp_path: Path) -> RayBench:
         """A Ray runner with scripts."""
         return RayBench(runner, tmp_path)
+
+
+def place(order: Order) -> dict[str, Any]:
+    """Where a run went, once it has begun."""
+    until(lambda: _place(order) is not None)
+    found = _place(order)
+    assert found is not None
+    return found
+
+
+def _place(order: Order) -> dict[str, Any] | None:
+    try:
+        found = json.loads((order.folder / PLACE).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until something holds; give up as late as the other tests of runners."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.05)
+
+
+def test_slots_are_what_the_nodes_hold(cluster: Any) -> None:
+    """Cores, GPUs and the user's own bound bound what goes on at a time."""
+    plans = [
+        PLAN,
+        RunnerPlan(kind="ray", gpus=0, cpus=2),
+        RunnerPlan(kind="ray", gpus=0, cpus=0.5),
+        RunnerPlan(kind="ray", gpus=0.5),
+        RunnerPlan(kind="ray"),
+        RunnerPlan(kind="ray", gpus=0, workers=7),
+        RunnerPlan(kind="ray", gpus=0, memory_bytes=10**15, workers=1),
+    ]
+    found = []
+    for plan in plans:
+        with RayRunner(plan) as runner:
+            found.append(runner.slots)
+    assert found == [2, 1, 4, 2, 1, 7, 1]
+
+
+@pytest.mark.parametrize(
+    ("plan", "asked"),
+    [
+        (RunnerPlan(kind="ray", gpus=8), "GPU 8"),
+        (RunnerPlan(kind="ray", resources={"tpu": 1}), "tpu 1"),
+        (RunnerPlan(kind="ray", memory_bytes=10**15), r"memory 1e\+15"),
+    ],
+)
+def test_what_no_node_has_is_said_at_once(cluster: Any, plan: RunnerPlan, asked: str) -> None:
+    """A demand that can't be met is an error that names it and what there is, no endless wait."""
+    with pytest.raises(RunnerError, match=rf"no node .*{asked}.* there is .*CPU 2, GPU 1"):
+        RayRunner(plan)
+
+
+def test_devices_and_threads_are_as_ray_gives_them(cluster: Any, tmp_path: Path) -> None:
+    """A run sees the GPU that Ray gave its worker, none without; threads are its cores."""
+    source = (
+        "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'), os.environ['OMP_NUM_THREADS'],"
+        "'RAY_AUTH_TOKEN' in os.environ); print('@trialwright {\"y\": 1}')"
+    )
+    plain = {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "7"}
+    printed = []
+    for number, plan in enumerate([RunnerPlan(kind="ray", gpus=0.5, cpus=2), PLAN]):
+        order = script(
+            tmp_path, source, number=number, environment=plain, gpus=plan.gpus, cpus=plan.cpus
+        )
+        with RayRunner(plan) as runner:
+            assert ended(runner, order).outcome == "done"
+        printed.append((order.folder / "stdout.log").read_text().splitlines()[0])
+    assert printed == ["0 2 False", " 1 False"]
+
+
+@pytest.mark.parametrize(
+    ("source", "limits", "cause"),
+    [
+        ("import time; time.sleep(60)", Limits(run_s=0.5, grace_s=0.2), "timed_out"),
+        ("import time; time.sleep(60)", Limits(stall_s=0.5, grace_s=0.2), "stalled"),
+        (
+            "x = b'x' * 300_000_000; import time; time.sleep(60)",
+            Limits(memory_bytes=100_000_000),
+            "out_of_memory_host",
+        ),
+    ],
+)
+def test_limits_are_kept_there(
+    runner: RayRunner, tmp_path: Path, source: str, limits: Limits, cause: str
+) -> None:
+    """Time, silence and memory are bounded on the node by the same code as here."""
+    observation = ended(runner, script(tmp_path, source, limits=limits))
+    assert (observation.outcome, observation.cause) == ("failed", cause)
+
+
+def test_nothing_is_left_of_a_run_that_is_stopped(runner: RayRunner, tmp_path: Path) -> None:
+    """Child, session, daemon and nameless daemon of a pruned run are gone when it is `Finished`."""
+    heard = Heard()
+    handle = runner.start(script(tmp_path, LITTER_AND_STAY), heard)
+    heard.report()
+    found = pids(tmp_path, count=4)
+    assert len(alive(found)) == 4
+    handle.stop("pruned")
+    assert heard.observation().outcome == "pruned"
+    assert alive(found) == []
+
+
+def test_a_worker_serves_one_run_after_the_other(runner: RayRunner, tmp_path: Path) -> None:
+    """A second run finds the first one's worker: no process of Ray's has to start for it."""
+    orders = [script(tmp_path, QUICK, number=number) for number in range(3)]
+    for order in orders:
+        assert ended(runner, order).outcome == "done"
+    assert len({place(order)["pid"] for order in orders}) == 1
+
+
+def test_a_run_that_waits_for_a_node_can_be_cancelled(cluster: Any, tmp_path: Path) -> None:
+    """Where more is asked for than there is room for, runs wait, and are let go without one."""
+    with RayRunner(RunnerPlan(kind="ray", gpus=0, cpus=2, workers=2)) as runner:
+        heard = Heard()
+        first = runner.start(script(tmp_path, ENDLESS, cpus=2.0), heard)
+        heard.report()
+        second = runner.start(script(tmp_path, ENDLESS, number=1, cpus=2.0), heard)
+        second.stop("cancelled")
+        assert heard.observation().run.trial == 1
+        third = runner.start(script(tmp_path, QUICK, number=2, cpus=2.0), heard)
+        first.stop("pruned")
+        assert heard.observation().outcome == "pruned"
+        assert heard.observation().outcome == "done"
+        third.stop("cancelled")
+
+
+def test_a_worker_that_is_killed_fails_its_run_and_leaves_nothing(
+    runner: RayRunner, tmp_path: Path
+) -> None:
+    """The run is one to be tried again, with what it had reported; its tree ends by the guard."""
+    heard = Heard()
+    order = script(tmp_path, LITTER_AND_STAY)
+    runner.start(order, heard)
+    heard.report()
+    found = pids(tmp_path, count=4)
+    there = place(order)
+    os.kill(there["pid"], signal.SIGKILL)
+    observation = heard.observation()
+    assert (observation.outcome, observation.cause) == ("failed", "transient")
+    assert there["node"] in observation.detail
+    assert observation.curve.points("y") == [(1.0, 1.0)]
+    until(lambda: alive(found) == [])
+    assert ended(runner, script(tmp_path, QUICK, number=1)).outcome == "done"
+
+
+def test_a_guard_that_is_killed_fails_its_run(runner: RayRunner, tmp_path: Path) -> None:
+    """Nobody asked for the end: the run is tried again, in another worker."""
+    heard = Heard()
+    order = script(tmp_path, ENDLESS)
+    runner.start(order, heard)
+    heard.report()
+    (guard,) = psutil.Process(place(order)["pid"]).children()
+    guard.kill()
+    observation = heard.observation()
+    assert (observation.outcome, observation.cause) == ("failed", "transient")
+    assert "guard" in observation.detail
+    assert ended(runner, script(tmp_path, QUICK, number=1)).outcome == "done"
+
+
+def test_a_final_result_outlives_its_worker(runner: RayRunner, tmp_path: Path) -> None:
+    """What a script declared complete counts, whatever becomes of the worker afterwards."""
+    heard = Heard()
+    source = 'import time; print(\'@trialwright {"y": 5, "final": true}\', flush=True)'
+    order = script(tmp_path, source + "; time.sleep(120)")
+    runner.start(order, heard)
+    heard.report()
+    os.kill(place(order)["pid"], signal.SIGKILL)
+    assert (heard.observation().outcome, runner.recover(order).value) == ("done", 5.0)  # type: ignore[union-attr]
+
+
+def test_what_a_run_showed_is_recovered(runner: RayRunner, tmp_path: Path) -> None:
+    """After a crash of the coordinator a finished run is observed again from its folder."""
+    order = script(tmp_path, QUICK)
+    seen = ended(runner, order)
+    found = runner.recover(order)
+    assert found is not None
+    assert (found.outcome, found.value, found.curve) == ("done", 3.0, seen.curve)
+    cancelled = script(tmp_path, ENDLESS, number=1)
+    heard = Heard()
+    handle = runner.start(cancelled, heard)
+    heard.report()
+    handle.stop("cancelled")
+    heard.observation()
+    assert runner.recover(cancelled) is None
+
+
+# -- what can't work
+
+
+def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Ray the error is one line with the command."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RunnerError, match=r'pip install "trialwright\[ray\]"'):
+        RayRunner(PLAN)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "ray://[::1]:1"])
+def test_an_address_where_nobody_is_is_said_in_seconds(address: str) -> None:
+    """Ray itself would try for two minutes, and then end the process."""
+    began = time.monotonic()
+    with pytest.raises(RunnerError, match="no Ray cluster answers at"):
+        RayRunner(RunnerPlan(kind="ray", address=address))
+    assert time.monotonic() - began < PATIENCE_S / 2
+
+
+def test_code_can_not_be_sent_over_a_connection_that_is_there(cluster: Any) -> None:
+    """What nodes get is settled when a process connects: asking for it later is an error."""
+    with pytest.raises(RunnerError, match="connected to Ray already"):
+        RayRunner(RunnerPlan(kind="ray", runtime_env=RuntimeEnv(working_dir=".")))

@@ -11,12 +11,12 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from trialwright import __version__
 from trialwright.errors import RunnerError
@@ -58,9 +58,13 @@ class _Worker:
 
     actor: Any
     needs: raycluster.Needs
+    ready: Any
+    """Its place, once there is one."""
     place: Place | None = None
+    address: str = ""
+    """Of its node, as the cluster calls it."""
 
-    def serves(self, needs: raycluster.Needs, living: Set[str]) -> bool:
+    def serves(self, needs: raycluster.Needs, living: Mapping[str, str]) -> bool:
         """Say whether it can take a run."""
         return self.needs == needs and self.place is not None and self.place.node_id in living
 
@@ -168,6 +172,9 @@ class RayRunner:
         )
         run.thread.start()
         return RayHandle(self, run)
+
+    def idle(self) -> None:
+        """Nothing to do: time passes by itself."""
 
     def recover(self, order: Order) -> Observation | None:
         """Return what an interrupted coordinator's run showed, if it had finished; else None.
@@ -281,7 +288,7 @@ class RayRunner:
             asked = run.asked
         if asked is not None:
             worker.actor.stop.remote(asked)
-        told = {"node": worker.place.address, "host": worker.place.host, "shared": away is None}
+        told = {"node": worker.address, **asdict(worker.place), "shared": away is None}
         (run.order.folder / PLACE).write_text(json.dumps(told), encoding="utf-8")
         home = Home(run.order, away=away)
         observation = self._listened(run, worker, home)
@@ -320,22 +327,26 @@ class RayRunner:
 
     def _placed(self, run: _Run) -> _Worker | None:
         """Find a worker for a run; None if the run is not wanted any more before there is one."""
-        run.worker = worker = self._hired(run)
-        if worker.place is None:
-            ready = worker.actor.hello.remote()
-            while not self._ray.wait([ready], timeout=WAIT_S)[0]:
-                if run.asked is not None:
-                    self._discard(run)
-                    return None
-            worker.place = place = self._ray.get(ready)
-            if place.version != __version__:
-                raise _Unfit(f"Trialwright is {place.version} there, and {__version__} here")
+        worker = run.worker = self._hired(run)
+        while worker.place is None:
+            if self._ray.wait([worker.ready], timeout=WAIT_S)[0]:
+                worker.place = place = cast("Place", self._ray.get(worker.ready))
+                worker.address = raycluster.living().get(place.node_id, place.host)
+            elif run.asked is not None:
+                self._discard(run)
+                return None
+            elif self._idle:
+                # What another run has left holds what this one waits for.
+                self._discard(run)
+                worker = run.worker = self._hired(run)
+        if worker.place.version != __version__:
+            raise _Unfit(f"Trialwright is {worker.place.version} there, and {__version__} here")
         return worker
 
     def _hired(self, run: _Run) -> _Worker:
         """A worker that is idle, or a new one; idle ones that take something else make room."""
         with self._guarding:
-            living = raycluster.living() if self._idle else set()
+            living = raycluster.living() if self._idle else {}
             alike = [worker for worker in self._idle if worker.serves(run.needs, living)]
             if alike:
                 self._idle.remove(alike[0])
@@ -348,7 +359,8 @@ class RayRunner:
             "resources": dict(self._plan.resources),
             **({"memory": self._plan.memory_bytes} if self._plan.memory_bytes else {}),
         }
-        return _Worker(rayworker.actor(self._ray, **named), run.needs)
+        actor = rayworker.actor(self._ray, **named)
+        return _Worker(actor, run.needs, actor.hello.remote())
 
     def _shipment(self, run: _Run) -> Shipment:
         return Shipment(
@@ -394,7 +406,7 @@ class RayRunner:
 
     def _gone(self, run: _Run, error: Exception) -> Observation:
         """What can be said of a run whose worker is gone, or can't work."""
-        place = run.worker.place if run.worker else None
+        worker = run.worker
         self._discard(run)
         with suppress(OSError, ValueError):
             found = recovered(run.order)
@@ -402,7 +414,7 @@ class RayRunner:
                 return found
         if run.asked is not None:
             return self._unfinished(run)
-        cause, detail = self._cause(error, place)
+        cause, detail = self._cause(error, worker)
         return Observation(
             run=run.order.run,
             outcome="failed",
@@ -413,27 +425,22 @@ class RayRunner:
             detail=detail[:500],
         )
 
-    def _cause(self, error: Exception, place: Place | None) -> tuple[Cause, str]:
+    def _cause(self, error: Exception, worker: _Worker | None) -> tuple[Cause, str]:
         exceptions = self._ray.exceptions
         said = " ".join(str(error).split())
-        where = f"node {place.address} ({place.host})" if place else "a node of the Ray cluster"
-        if (
-            isinstance(error, exceptions.OutOfMemoryError)
-            or "memory" in said.partition("SIGKILL")[0]
-        ):
+        place = worker.place if worker else None
+        node = f"node {worker.address} ({place.host})" if worker and place else "a node of Ray's"
+        if isinstance(error, exceptions.OutOfMemoryError):
             return "out_of_memory_host", (
-                f"{where} ran low on memory, and Ray ended the run there: set memory: under"
-                f" `runner`, or fewer runs at a time (workers); {said}"
+                f"{node} ran low on memory, and Ray ended the run there: set memory: under `runner`"
+                f" to what a run takes, or have fewer at a time (workers); {said}"
             )
         unfit = isinstance(error, _Unfit | exceptions.RuntimeEnvSetupError)
         if unfit or getattr(error, "actor_init_failed", False):
-            return "other", f"the worker on {where} can't work: {said[-400:]}"
+            return "other", f"the worker on {node} can't work: {said[-400:]}"
         if place is not None and place.node_id not in raycluster.living():
-            return (
-                "transient",
-                f"node {place.address} ({place.host}) was lost; another one is tried",
-            )
-        return "transient", f"the worker on {where} failed: {said}"
+            return "transient", f"{node} was lost"
+        return "transient", f"the worker on {node} failed: {said}"
 
 
 def _sent(plan: RunnerPlan, folder: Path) -> Path | None:

@@ -31,6 +31,13 @@ PROBE_S = 5.0
 STORE_BYTES = 100_000_000
 """Of the object store of a cluster that is started here: only orders and results go through it."""
 
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # What Ray prints of lost workers would stand between the lines of `run --json`; we tell it.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+}
+
 Needs = Mapping[str, float]
 """What one run takes of a node, by Ray's names: CPU, GPU, memory, and the cluster's own."""
 
@@ -43,9 +50,8 @@ def load() -> Any:
     Raises:
         RunnerError: it is not installed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Losing a node is told once, by us.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         return importlib.import_module("ray")
     except ModuleNotFoundError as error:
@@ -68,6 +74,8 @@ def connect(plan: RunnerPlan, *, folder: Path) -> bool:
     if not address:
         _invent_token()
     ray = load()
+    if address:
+        _probe(address)
     if ray.is_initialized():
         if plan.runtime_env.working_dir or plan.runtime_env.pip:
             raise RunnerError(
@@ -75,8 +83,6 @@ def connect(plan: RunnerPlan, *, folder: Path) -> bool:
                 " give runner.runtime_env to ray.init instead, or call ray.shutdown() first"
             )
         return False
-    if address:
-        _probe(address)
     options = _options(plan, address=address, folder=folder)
     try:
         with _undisturbed():
@@ -100,9 +106,9 @@ def nodes() -> list[dict[str, float]]:
     return [dict(node["Resources"]) for node in load().nodes() if node["Alive"]]
 
 
-def living() -> set[str]:
-    """Return the identities of the nodes that the cluster has not lost."""
-    return {node["NodeID"] for node in load().nodes() if node["Alive"]}
+def living() -> dict[str, str]:
+    """Return the address of each node that the cluster has not lost, by its identity."""
+    return {node["NodeID"]: node["NodeManagerAddress"] for node in load().nodes() if node["Alive"]}
 
 
 def needs(plan: RunnerPlan, *, cpus: float, gpus: float) -> dict[str, float]:

@@ -56,7 +56,6 @@ class Place:
     """Where a worker is."""
 
     node_id: str
-    address: str
     host: str
     pid: int
     version: str
@@ -120,7 +119,6 @@ class Worker:
 
         return Place(
             node_id=ray.get_runtime_context().get_node_id(),
-            address=ray.util.get_node_ip_address(),  # type: ignore[no-untyped-call]  # Ray's own
             host=os.uname().nodename,
             pid=os.getpid(),
             version=__version__,
