@@ -21,6 +21,7 @@ from trialwright.crew import problems as crew_problems
 from trialwright.errors import StaleSequence, StudyBusy, StudyError
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import check_command
+from trialwright.execute.ray import RayRunner
 from trialwright.execute.runner import Event, Runner
 from trialwright.history import History
 from trialwright.propose.proposer import Proposer
@@ -247,7 +248,12 @@ class Study:
         """The runner of a session; one that is passed in stays open."""
         if elsewhere is not None:
             return stack.enter_context(closing(elsewhere(lock)))
-        return self._runner or stack.enter_context(LocalRunner(self.task.runner, lock=lock))
+        if self._runner is not None:
+            return self._runner
+        plan = self.task.runner
+        if plan.kind == "ray":
+            return stack.enter_context(RayRunner(plan, folder=self.task.folder))
+        return stack.enter_context(LocalRunner(plan, lock=lock))
 
 
 @contextmanager
