@@ -159,7 +159,7 @@ class Pace:
             self.breaker = Breaker(breaker.pattern, probes, ended.at + wait_s)
             return []
         self.breaker = None
-        self._window.clear()
+        self._window.append(ended)
         self._well.append(ended.configuration)
         text = f"a probe ended well (trial {ended.key.trial}): runs go on as before the failures"
         return [Notice(level="info", topic="pace", text=text, trial=ended.key.trial)]
@@ -178,6 +178,8 @@ class Pace:
         failing = [one.configuration for one in failures]
         pattern = pattern_of(failing, self._well, self._space)
         self.breaker = Breaker(pattern)
+        # The spike itself is not what is usual.
+        self._before[False] += len(self._window) - len(failures)
         self._window.clear()
         what = f"runs with {said(pattern)} go" if pattern else "runs go"
         text = (

@@ -205,7 +205,7 @@ def _active(found: list[str], configuration: Configuration) -> list[str]:
 
 
 def _lower(parameter: Parameter, value: Scalar, *, by: float) -> Iterator[Scalar]:
-    """Legal values from `value / by` downwards; where there is none, the next below `value`."""
+    """Legal values from about `value / by` downwards; where there is none, the next below."""
     if not _is_number(value):
         return
     if isinstance(parameter, Float | Int):
