@@ -125,12 +125,12 @@ def finished(history: History, *, closed: Closed, report: str, host: str) -> New
     return News("finished", key, lambda: _finished(history, closed, key, (report, host)))
 
 
-def abandoned(history: History, *, why: str, at: int, host: str) -> News:
+def abandoned(study: str, *, why: str, at: int, host: str) -> News:
     """Return what is told when a service gives up: the study stands still, for reason `why`.
 
     `at` is the sequence of the ledger then.
     """
-    text = f"{_name(history)} stands still on {host}: {why}"
+    text = f"{words.line(study, most=100)} stands still on {host}: {why}"
     facts: dict[str, Fact] = {"reason": "crashed", "sentence": why, "host": host}
     key = f"finished:crashed:{at}:-"
     return News("finished", key, lambda: Message(topic="finished", key=key, text=text, facts=facts))

@@ -20,6 +20,7 @@ from trialwright.errors import ExpressionError
 from trialwright.expression import Scalar, evaluate, names
 from trialwright.robust import Robust
 from trialwright.space import NAME, Choice, Float, Int, Ordinal, Space
+from trialwright.webhook import Webhook
 
 Direction = Literal["maximize", "minimize"]
 Reduce = Literal["last", "best", "mean_last"]
@@ -250,6 +251,7 @@ class Keep:
     runs: int | None = None
     """Folders of runs that stay, and as many of failed ones; None: all of them."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeds:
     """How many seeds a trial is run with, and what counts of them. More come by `replicate`."""
@@ -318,11 +320,11 @@ class RunnerPlan:
     """What else a run takes of its node, by the names that the Ray cluster has for it."""
     runtime_env: RuntimeEnv = field(default_factory=RuntimeEnv)
 
-
     @property
     def varied(self) -> bool:
         """Whether runs may need different shares of the machine."""
         return isinstance(self.cpus, str) or isinstance(self.gpus, str)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
@@ -404,6 +406,8 @@ class Task:
     """Trials of a block, after each of which the notebook is written; None: no notebook."""
     instructions: str | None = None
     """A text file in `folder`, for every proposer that can read."""
+    notify: tuple[Webhook, ...] = ()
+    """Who is told how the study goes."""
 
     @property
     def goals(self) -> tuple[Objective, ...]:

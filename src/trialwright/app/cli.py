@@ -344,6 +344,60 @@ def demo(
         raise typer.Exit(run_study(opened(laid_out(folder)), Output(plain, json)))
 
 
+@app.command()
+def serve(
+    study: Annotated[
+        Path | None,
+        typer.Argument(help="The study file; else ./study.yaml.", metavar="[STUDY]"),
+    ] = None,
+    *,
+    folder: Annotated[
+        Path | None, typer.Option(help="For the results; else runs/NAME beside the file.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials in all.", min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="The study's own seed.", min=0)] = None,
+    ledger: Annotated[
+        str | None, typer.Option(help="The server that keeps the ledger.", metavar="URL")
+    ] = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay in the foreground, for systemd.")
+    ] = False,
+    test_notify: Annotated[
+        bool, typer.Option("--test-notify", help="Only send each of `notify` a test.")
+    ] = False,
+) -> None:
+    """Run a study in the background: with a log, started again after a crash."""
+    from trialwright.app.running import Changes
+    from trialwright.app.service.command import Wishes
+    from trialwright.app.service.command import serve as serve_study
+
+    wishes = Wishes(
+        study=study,
+        folder=folder,
+        ledger=ledger,
+        changes=Changes(trials=trials, workers=workers, seed=seed),
+        foreground=foreground,
+        test_notify=test_notify,
+    )
+    raise typer.Exit(serve_study(wishes))
+
+
+@app.command()
+def stop(
+    place: StudyPlace = None,
+    *,
+    study: StudyOption = None,
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the running trials.")] = False,
+    json: Json = False,
+) -> None:
+    """Stop a study, wherever it runs, and wait until it is down."""
+    from trialwright.app.place import one_of
+    from trialwright.app.service import stopping
+
+    stopping.stop(one_of(place, study), now=now, json=json)
+
+
 @app.command("version")
 def version() -> None:
     """Print the version."""

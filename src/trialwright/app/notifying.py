@@ -42,9 +42,6 @@ from trialwright.webhook import Webhook, named
 LAG = 100
 """More records than a session notes before it writes them."""
 
-PATIENCE_S = 20.0
-"""Seconds that are waited for what is on its way when a study has ended."""
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -73,6 +70,7 @@ class Notifier:
     ) -> None:
         self._task, self._say, self._best_every_s = task, say, best_every_s
         self._targets = targets(task, environ, say=say)
+        self._patience_s = pace.patience_s
         self._over = threading.Event()
         self._records = Records(store)
         self._workers = [
@@ -90,7 +88,7 @@ class Notifier:
 
     def __exit__(self, *_: object) -> None:
         """Wait a little for what is on its way; what does not arrive is given up."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + self._patience_s
         for worker in self._workers:
             worker.end(deadline)
         self._over.set()
@@ -122,10 +120,11 @@ class Notifier:
     def abandon(self, history: History, why: str) -> None:
         """Tell that nobody goes on with the study, for reason `why`."""
         self._told = Told(history.notices)
-        self._ended_at = history.updated_at
+        self._ended_at = history.updated_at or None
         self._records.seen(history)
         at = history.sequence
-        self._tell([abandoned(history, why=why, at=at, host=socket.gethostname())], ended=True)
+        end = abandoned(self._task.name, why=why, at=at, host=socket.gethostname())
+        self._tell([end], ended=True)
 
     def _tell(self, found: Iterable[News], *, ended: bool) -> None:
         """Hand what is due to whoever wants it and was not told yet."""

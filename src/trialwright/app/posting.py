@@ -27,6 +27,8 @@ class Pace:
     waits_s: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0)
     longest_s: float = 60.0
     """The most that a receiver's own `Retry-After` is heeded for."""
+    patience_s: float = 20.0
+    """What is waited for messages that are on their way when a study has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def _opener() -> urllib.request.OpenerDirector:
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
     ):
         opener.add_handler(handler)
     return opener

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +13,17 @@ from rich.console import Console
 
 from trialwright.app.interrupt import interrupts
 from trialwright.app.live import JsonWatcher, LiveWatcher, PlainWatcher, Watcher
+from trialwright.app.notifying import Notifier
 from trialwright.app.place import Place, made, shown
 from trialwright.errors import TrialwrightError
+from trialwright.execute.runner import Event
 from trialwright.history import History
 from trialwright.propose.estimate import estimate
 from trialwright.report import terminal, write
 from trialwright.study import Study
 from trialwright.studyfile import load
 from trialwright.task import Task
+from trialwright.webhook import without_addresses
 
 DONE, HOPELESS, BROKEN = 0, 1, 2
 """Exit statuses: ended by plan or by request; all runs fail the same way; bad input."""
@@ -67,7 +72,8 @@ def opened(place: Place, changes: Changes = Changes(), replay: Path | None = Non
         TrialwrightError: its file can't be used, or the study can't be run here.
     """
     task = replace(changes.applied(load(place.file)), ledger=place.store.plan)
-    return Study(task, place.folder, replay=replay)
+    environ = without_addresses(os.environ, task.notify, passed=task.environment.passed)
+    return Study(task, place.folder, environ=environ, replay=replay)
 
 
 def run(study: Study, output: Output, *, replay: bool = False, wait: bool = True) -> int:
@@ -79,6 +85,11 @@ def run(study: Study, output: Output, *, replay: bool = False, wait: bool = True
     Raises:
         TrialwrightError: it can't be run.
     """
+    with Notifier(study.task, study.store, _complain) as notifier:
+        return _watched(study, output, notifier, replay=replay, wait=wait)
+
+
+def _watched(study: Study, output: Output, notifier: Notifier, *, replay: bool, wait: bool) -> int:
     with ExitStack() as stack:
         stack.enter_context(made(study.folder))
         watcher = stack.enter_context(output.watcher(study.folder))
@@ -86,21 +97,31 @@ def run(study: Study, output: Output, *, replay: bool = False, wait: bool = True
         expected = None if replay else estimate(study.task, study.history)
         if expected is not None:
             watcher.expect(expected)
-        history = study.run(watcher, wait=watcher.say if wait else None)
-    report = _reported(history, study.folder)
+
+        def watch(history: History, event: Event | None) -> None:
+            watcher(history, event)
+            notifier(history, event)
+
+        history = study.run(watch, wait=watcher.say if wait else None)
+    report = reported(history, study.folder, _complain)
+    notifier.finish(history, report)
     _conclude(history, report, watcher)
     return HOPELESS if history.closed and history.closed.reason == "failed" else DONE
 
 
-def _reported(history: History, folder: Path) -> Path | None:
+def reported(history: History, folder: Path, say: Callable[[str], None]) -> Path | None:
     """Write the reports; a study without a result still has its ledger."""
     if not history.trials:
         return None
     try:
         return write.write(history, folder)
     except (TrialwrightError, OSError) as error:
-        typer.echo(f"the report can't be written: {error}", err=True)
+        say(f"the report can't be written: {error}")
         return None
+
+
+def _complain(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _conclude(history: History, report: Path | None, watcher: Watcher) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import typer
@@ -14,23 +15,30 @@ from trialwright.app.export import Form, best_of, written
 from trialwright.app.export import export as export_file
 from trialwright.app.logs import trial_of
 from trialwright.app.place import shown, to_read
+from trialwright.app.service.told import service_document, service_lines
+from trialwright.history import History
 from trialwright.report import terminal, tree, write
 from trialwright.report.dependence import looked
 from trialwright.report.final import final_analysis
 
 
 def status(study: Path | None, *, json: bool) -> None:
-    """Print where a study stands."""
+    """Print where a study stands, and its service."""
     place = to_read(study)
-    folder, history, going = place.folder, place.history(), place.store.going()
+    with closing(place.store.open()) as ledger:
+        entries = ledger.read()
+    folder, history, going = place.folder, History(entries), place.store.going()
     if json:
-        _print(dumps(study_document(history, folder, running=bool(going))))
+        document = study_document(history, folder, running=bool(going))
+        _print(dumps({**document, **service_document(folder, entries)}))
         return
     _render(terminal.overview(history, going=bool(going)))
     if going:
         _print(f"{going} is running this study")
     elif history.closed is None or history.pending():
         _print("no process is running this study; `trialwright run` resumes it")
+    for line in service_lines(folder, entries):
+        _print(line)
 
 
 def show(study: Path | None, number: int, *, json: bool) -> None:

@@ -26,6 +26,7 @@ from trialwright.task import (
     Task,
     Ucb,
 )
+from trialwright.webhook import Webhook
 
 _BLOCK = re.compile(r"(?:\w[!-~ ]*[!-~]\n)+", re.ASCII)
 """Lines that read back as they are behind a `|`."""
@@ -123,6 +124,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
             "gpus": runner.gpus,
         })  # fmt: skip
     yield "ledger", _ledger(task.ledger)
+    yield "notify", [_webhook(webhook) for webhook in task.notify]
     yield "confidence", _unless(0.95, task.confidence)
 
 
@@ -130,6 +132,17 @@ def _ledger(plan: LedgerPlan) -> Plain:
     if plan.lease_s == LedgerPlan().lease_s:
         return plan.url or None
     return _given({"url": plan.url, "lease": _duration(plan.lease_s)}) if plan.url else None
+
+
+def _webhook(webhook: Webhook) -> Plain:
+    plain = Webhook(url=webhook.url)
+    if webhook == plain:
+        return webhook.url
+    return _given({
+        "url": webhook.url,
+        "on": None if webhook.on == plain.on else webhook.on,
+        "format": _unless(plain.format, webhook.format),
+    })  # fmt: skip
 
 
 def _seeds(seeds: Seeds, *, sign: int) -> Plain:

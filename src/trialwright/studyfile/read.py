@@ -12,6 +12,7 @@ from trialwright.studyfile.fields import Fields, Problems, choose
 from trialwright.studyfile.goals import GOAL, read_also, read_heldout, read_require
 from trialwright.studyfile.instructions import read_instructions
 from trialwright.studyfile.ledger import read_ledger
+from trialwright.studyfile.notify import read_notify
 from trialwright.studyfile.seeds import SEED_KEYS, read_seeds
 from trialwright.studyfile.space import read_grid, read_space, read_start
 from trialwright.studyfile.team import read_team
@@ -37,7 +38,7 @@ KEYS = (
     "name", "goal", "reduce", "also", "require", "heldout", "description", "model", "folder",
     "command", "workdir", "base", "format", "argument", "environment", "metrics", "space",
     "constraints", "start", "grid", "limits", "budget", "seeds", "prune", "keep", "code", "team",
-    "tree", "block", "instructions", "runner", "ledger", "confidence",
+    "tree", "block", "instructions", "runner", "ledger", "notify", "confidence",
 )  # fmt: skip
 """Every key of a study file, in the order in which one is written."""
 
@@ -171,6 +172,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "keep": _keep(_section(fields, "keep", problems)),
         "runner": _runner(_section(fields, "runner", problems)),
         "ledger": read_ledger(fields, problems),
+        "notify": read_notify(fields, problems),
         "team": read_team(fields, problems),
         "tree": _tree(_section(fields, "tree", problems)),
         "block": fields.whole("block", least=1),

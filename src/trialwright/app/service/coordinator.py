@@ -119,7 +119,12 @@ def abandon(plan: Plan, why: str, say: Callable[[str], None]) -> None:
     """Tell the study's webhooks that its service gave up, if anything is left to tell it with."""
     try:
         place = _place(plan)
-        task, history = load(place.file), place.history()
+        task = load(place.file)
+        try:
+            history = place.history()
+        except LedgerError:
+            # It may be why: somebody should know all the same.
+            history = History()
         with Notifier(task, place.store, say) as notifier:
             notifier.abandon(history, why)
     except TrialwrightError as error:
