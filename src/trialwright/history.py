@@ -97,6 +97,8 @@ class History:
         self.trials: list[Trial] = []
         """By number."""
         self.refusals: list[Refusal] = []
+        self.lost: dict[str, list[str]] = {}
+        """Why each proposer lost its latest turns, those since its last trial."""
         self.notices: list[Notice] = []
         self.promotions: list[Promotion] = []
         """In their order: which trials got more seeds, and why."""
@@ -310,6 +312,12 @@ class History:
                 ) from None
             self.sequence = entry.sequence
 
+    def _lose(self, refusal: Refusal) -> None:
+        """Note a turn that brought no configuration at all."""
+        if refusal.request is None and not refusal.proposal.configuration:
+            reasons = self.lost.setdefault(refusal.proposal.by, [])
+            reasons.append("; ".join(refusal.faults))
+
     def _take(self, entry: Entry) -> None:  # noqa: C901, PLR0912  # a line per kind
         record = entry.record
         self._count_time(entry)
@@ -328,6 +336,7 @@ class History:
             case Refusal():
                 self.refusals.append(record)
                 self._answer(record)
+                self._lose(record)
             case Exchange():
                 self.exchanges.append(record)
                 self._tokens += record.input_tokens + record.output_tokens
@@ -427,6 +436,7 @@ class History:
         if admission.number != len(self.trials):
             raise LedgerError(f"trial {admission.number} follows {len(self.trials)} trials")
         self.trials.append(Trial(admission, at, planned=self.task.seeds.screen))
+        self.lost.pop(admission.proposal.by, None)
         self._answer(admission)
         key = self.space.key(admission.proposal.configuration)
         self._keys.setdefault((admission.code, key), admission.number)

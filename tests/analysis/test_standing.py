@@ -158,3 +158,33 @@ def test_members_without_a_trial_and_strangers_have_accounts_too() -> None:
     journal = played(("user", 1.0))
     assert [account.name for account in accounts(journal.history)] == ["expert", "claude", "user"]
     assert [account.trials for account in accounts(journal.history)] == [0, 0, 1]
+
+
+def test_who_fails_in_three_turns_running_is_failing() -> None:
+    """Three conversations without an answer, or three turns lost; one that works ends it."""
+    journal = played(("expert", 1.0))
+    broken = Exchange(
+        by="claude", purpose="propose", model="m", outcome="failed", detail="HTTP 500"
+    )
+    journal.note(broken, broken)
+    assert by_name(journal.history)["claude"].health == "well"
+    journal.note(broken)
+    account = by_name(journal.history)["claude"]
+    assert (account.health, account.trouble) == ("failing", "HTTP 500")
+    journal.note(replace(broken, outcome="answered", detail=""))
+    assert by_name(journal.history)["claude"].health == "well"
+
+
+def test_turns_that_a_member_lost_count_until_its_next_trial() -> None:
+    """A member without a model that crashes is failing too; a refused repeat is no lost turn."""
+    journal = played(("expert", 1.0))
+    lost = Refusal(
+        proposal=Proposal(configuration={}, by="expert"), faults=("ZeroDivisionError: x",)
+    )
+    journal.note(lost, lost, Refusal(proposal=proposal(3, "expert"), faults=("a repeat",)))
+    assert by_name(journal.history)["expert"].health == "well"
+    journal.note(lost)
+    account = by_name(journal.history)["expert"]
+    assert (account.health, account.trouble) == ("failing", "ZeroDivisionError: x")
+    journal.ended(proposal(5, "expert"), 1.0)
+    assert by_name(journal.history)["expert"].health == "well"

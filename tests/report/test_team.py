@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.histories import DEFAULTS, NETWORK, Recorder, network_task
 from tests.report.test_final import observe
 from tests.report.test_terminal import shown
 from tests.report.test_write import HOSTILE, Elements
+from trialwright.analysis.standing import accounts
 from trialwright.app.documents import study_document
+from trialwright.execute.simulate import SimulatedRunner
 from trialwright.history import History
 from trialwright.records import Exchange, Interval, Proposal, Refusal
 from trialwright.report.team import section
 from trialwright.report.terminal import overview
 from trialwright.report.write import write
-from trialwright.task import Agent, Task
+from trialwright.study import Study
+from trialwright.task import Agent, Budget, Objective, Task
 
 VALUES = (("expert", 0.5), ("claude", 0.7), ("expert", 0.6), ("claude", 0.8), ("expert", 0.75))
 
@@ -143,3 +148,29 @@ def test_a_model_alone_gets_no_share_and_its_waiting_is_called_so(tmp_path: Path
     both = section(studied(tmp_path / "two", team_task()))
     assert both is not None
     assert "of the next trials" in " ".join(both.sentences)
+
+
+def test_a_program_that_always_fails_is_named_in_red(tmp_path: Path) -> None:
+    """A real program that ends with an error each time: `status` says who, why, and in red."""
+    broken = Agent(name="broken", cli=("sh", "-c", "echo out of credit >&2; exit 3"))
+    task = Task(
+        name="t",
+        objective=Objective(metric="y"),
+        space=NETWORK,
+        command=("true",),
+        team=(broken, "random"),
+        budget=Budget(trials=10),
+    )
+    with SimulatedRunner(lambda configuration, seed: 1.0) as runner:
+        history = Study(task, tmp_path, runner=runner).run()
+    account, other = accounts(history)
+    assert (account.health, other.health) == ("failing", "well")
+    console = Console(width=100, force_terminal=True, color_system="standard", file=StringIO())
+    console.print(overview(history))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO, as given
+    assert "\x1b[31mbroken is failing: nothing came of its last 3 turns" in printed
+    assert "out of credit" in printed
+    told = study_document(history, tmp_path, running=False)["team"]
+    assert isinstance(told, list)
+    healths = [one["account"]["health"] for one in told]  # type: ignore[index, call-overload]
+    assert healths == ["failing", "well"]

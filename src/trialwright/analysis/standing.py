@@ -8,12 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from scipy.special import betaincinv
 
 from trialwright.history import History, Trial, told_apart
 from trialwright.records import Exchange, Interval
 from trialwright.task import Agent
+
+FAILING = 3
+"""Turns in a row of which nothing came, after which a proposer counts as failing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,10 @@ class Account:
     """Of its conversations of every kind."""
     calibration: Calibration | None
     """None if no result can be held against an interval of its own."""
+    health: Literal["well", "failing"]
+    """`failing`: nothing came of its last `FAILING` turns."""
+    trouble: str
+    """Why the latest of them failed; '' for one that is well."""
 
 
 def accounts(history: History) -> list[Account]:
@@ -102,6 +110,10 @@ def accounts(history: History) -> list[Account]:
     for exchange in history.exchanges:
         gathered.setdefault(exchange.by, _Gathered()).exchanges.append(exchange)
     gains = _gains(history)
+    troubles = {
+        name: trouble(found.exchanges, history.lost.get(name, ()))
+        for name, found in gathered.items()
+    }
     return [
         Account(
             name=name,
@@ -112,9 +124,24 @@ def accounts(history: History) -> list[Account]:
             refusals=found.refusals,
             cost=cost(found.exchanges),
             calibration=calibration(found.trials),
+            health="failing" if troubles[name] else "well",
+            trouble=troubles[name],
         )
         for name, found in gathered.items()
     ]
+
+
+def trouble(exchanges: Sequence[Exchange], lost: Sequence[str]) -> str:
+    """Say why a proposer's last `FAILING` turns all failed; '' if they did not.
+
+    `exchanges`: its conversations; `lost`: why it lost the turns since its last trial.
+    """
+    if len(lost) >= FAILING:
+        return lost[-1]
+    latest = exchanges[-FAILING:]
+    if len(latest) == FAILING and all(one.outcome == "failed" for one in latest):
+        return latest[-1].detail or "no answer"
+    return ""
 
 
 def cost(exchanges: Sequence[Exchange]) -> Cost:

@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from trialwright.analysis.standing import Account, Cost, Rate, accounts
+from trialwright.analysis.standing import FAILING, Account, Cost, Rate, accounts
 from trialwright.history import History
 from trialwright.propose.credit import Standing, of_team
 from trialwright.propose.estimate import estimate, rough
@@ -78,7 +78,12 @@ def section(history: History) -> TeamSection | None:
     return TeamSection(
         headings=headings,
         rows=tuple(cells),
-        sentences=(*bought([one.account for one in found], history), *predicted, *told),
+        sentences=(
+            *failing(found),
+            *bought([one.account for one in found], history),
+            *predicted,
+            *told,
+        ),
     )
 
 
@@ -93,8 +98,20 @@ def standing_table(history: History) -> list[RenderableType]:
         table.add_column(heading, header_style="bold", overflow="fold")
     for one in found:
         name, share, _, *rest, _ = _row(one)
-        table.add_row(*map(Text, (name, *([share] if several else []), *rest)))
-    return [Text(), table]
+        style = "red" if one.account.health == "failing" else ""
+        cells = (*([share] if several else []), *rest)
+        table.add_row(Text(name, style=style), *map(Text, cells))
+    return [Text(), table, *(Text(said, style="red") for said in failing(found))]
+
+
+def failing(found: Sequence[Member]) -> tuple[str, ...]:
+    """Say which members fail, and why; () if all are well."""
+    return tuple(
+        f"{words.line(one.account.name, most=40)} is failing: nothing came of its last"
+        f" {FAILING} turns ({words.line(one.account.trouble, most=200)})"
+        for one in found
+        if one.account.health == "failing"
+    )
 
 
 def _shareless(row: tuple[str, ...]) -> tuple[str, ...]:
