@@ -333,6 +333,11 @@ class Schedule:
     first: Literal["proposed", "cheap"] = "proposed"
     """`cheap`: who costs least, among those that are due for the same reason."""
     cost: str = ""
+    ahead: int | None = None
+    """Trials that are kept ready beyond those that fit, members being asked side by side while runs
+    go on; None: the team is asked when a slot is free, and waited for."""
+    batch: int = 1
+    """Trials that are asked for at a time, where `ahead` says how many are kept ready."""
     """An expression over the configuration; '': the seconds that like runs took."""
 
 

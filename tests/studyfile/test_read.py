@@ -23,6 +23,7 @@ from trialwright.task import (
     Objective,
     Prune,
     RunnerPlan,
+    Schedule,
     Seeds,
     Task,
     Ucb,
@@ -71,13 +72,15 @@ limits: {run: 1h30m, memory: 4GiB, stall: 90, grace: 0, log: 500KB}
 budget: {trials: 20, runs: 40, time: 2d}
 seeds: {screen: 2, confirm: 4, max: 12, fresh: 5, objective: mean + 1 sd, failure: 0.6, study: 7}
 prune: {rule: asha, first: 2, factor: 4}
-keep: {files: ["*.pt"], trials: 3}
+keep: {files: ["*.pt"], trials: 3, runs: 200}
 code: ["*.py"]
 team: [expert, tree]
 tree: {c: 0.5, rule: variant, mutate: 2}
 block: 12
 instructions: notes.txt
-runner: {kind: local, workers: 4, cpus: 2, gpus: 0.5}
+runner: {kind: local, workers: 4, cpus: 2, gpus: "1 if depth > 3 else 0.5", memory: 2GiB, disk_floor: 5GiB}
+schedule: {first: cheap, cost: depth * lr}
+heal: false
 confidence: 0.9
 """
 """Every key of a study file."""
@@ -123,13 +126,21 @@ FULL_TASK = Task(
         study=7,
     ),
     prune=Prune(rule="asha", first=2, factor=4),
-    keep=Keep(files=("*.pt",), trials=3),
+    keep=Keep(files=("*.pt",), trials=3, runs=200),
     code=("*.py",),
     team=("expert", "tree"),
     tree=Ucb(c=0.5, rule="variant", mutate=2),
     block=12,
     instructions="notes.txt",
-    runner=RunnerPlan(workers=4, cpus=2, gpus=0.5),
+    runner=RunnerPlan(
+        workers=4,
+        cpus=2,
+        gpus="1 if depth > 3 else 0.5",
+        memory_bytes=2**31,
+        disk_floor_bytes=5 * 2**30,
+    ),
+    schedule=Schedule(first="cheap", cost="depth * lr"),
+    heal=False,
     confidence=0.9,
 )
 
@@ -240,8 +251,9 @@ def test_the_wrong_type_anywhere_is_a_problem_and_never_a_crash(junk: str, folde
         "budget": ("trials", "runs", "time"),
         "seeds": ("screen", "confirm", "max", "fresh", "objective", "failure", "study"),
         "prune": ("rule", "first"),
-        "keep": ("files", "trials"),
-        "runner": ("kind", "workers", "cpus", "gpus"),
+        "keep": ("files", "trials", "runs"),
+        "runner": ("kind", "workers", "cpus", "gpus", "memory", "disk_floor"),
+        "schedule": ("first", "cost"),
         "metrics": ("regex", "file", "tensorboard", "rename"),
         "environment": ("pass", "set"),
     }

@@ -109,6 +109,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     })  # fmt: skip
     yield "keep", _given({
         "files": task.keep.files, "trials": _unless(Keep().trials, task.keep.trials),
+        "runs": task.keep.runs,
     })  # fmt: skip
     yield "code", task.code
     yield "team", [_member(member) for member in task.team]
@@ -121,8 +122,19 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     if runner != RunnerPlan():
         yield "runner", _given({
             "kind": runner.kind, "workers": runner.workers or "auto", "cpus": runner.cpus,
-            "gpus": runner.gpus,
+            "gpus": runner.gpus, "memory": _size(runner.memory_bytes),
+            "disk_floor": _size(runner.disk_floor_bytes),
+            "address": runner.address, "resources": dict(runner.resources),
+            "runtime_env": _given({
+                "working_dir": runner.runtime_env.working_dir,
+                "excludes": runner.runtime_env.excludes, "pip": runner.runtime_env.pip,
+            }),
         })  # fmt: skip
+    yield "schedule", _given({
+        "first": _unless("proposed", task.schedule.first), "cost": task.schedule.cost or None,
+        "ahead": task.schedule.ahead, "batch": _unless(1, task.schedule.batch),
+    })  # fmt: skip
+    yield "heal", _unless(True, task.heal)
     yield "ledger", _ledger(task.ledger)
     yield "notify", [_webhook(webhook) for webhook in task.notify]
     yield "confidence", _unless(0.95, task.confidence)

@@ -13,6 +13,7 @@ from trialwright.studyfile.goals import GOAL, read_also, read_heldout, read_requ
 from trialwright.studyfile.instructions import read_instructions
 from trialwright.studyfile.ledger import read_ledger
 from trialwright.studyfile.notify import read_notify
+from trialwright.studyfile.runner import RUNNER_KEYS, read_runner
 from trialwright.studyfile.seeds import SEED_KEYS, read_seeds
 from trialwright.studyfile.space import read_grid, read_space, read_start
 from trialwright.studyfile.team import read_team
@@ -27,9 +28,10 @@ from trialwright.task import (
     MetricRoute,
     Objective,
     Prune,
-    RunnerPlan,
+    Schedule,
     Task,
     Ucb,
+    expression_problems,
     placeholder_problems,
     placeholders,
 )
@@ -38,7 +40,8 @@ KEYS = (
     "name", "goal", "reduce", "also", "require", "heldout", "description", "model", "folder",
     "command", "workdir", "base", "format", "argument", "environment", "metrics", "space",
     "constraints", "start", "grid", "limits", "budget", "seeds", "prune", "keep", "code", "team",
-    "tree", "block", "instructions", "runner", "ledger", "notify", "confidence",
+    "tree", "block", "instructions", "runner", "schedule", "heal", "ledger", "notify",
+    "confidence",
 )  # fmt: skip
 """Every key of a study file, in the order in which one is written."""
 
@@ -88,6 +91,9 @@ def parse(text: str, *, path: Path) -> Task:
         command = fields.keys.get("command", fields.place)
         for problem in placeholder_problems(task):
             problems.add(_place_of(problem, fields) or command, problem)
+        for key, problem in expression_problems(task):
+            section, _, name = key.partition(".")
+            problems.add(fields.within(section, name), problem)
     if task is None or problems.found:
         raise StudyFileError(problems.lines())
     return task
@@ -170,7 +176,9 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         ),
         "prune": _prune(fields, problems),
         "keep": _keep(_section(fields, "keep", problems)),
-        "runner": _runner(_section(fields, "runner", problems)),
+        "runner": read_runner(_section(fields, "runner", problems), problems, folder=folder),
+        "schedule": _schedule(_section(fields, "schedule", problems)),
+        "heal": "heal" not in fields or fields.flag("heal"),
         "ledger": read_ledger(fields, problems),
         "notify": read_notify(fields, problems),
         "team": read_team(fields, problems),
@@ -198,19 +206,17 @@ _KNOWN = {
     "budget": ("trials", "runs", "time", "usd", "tokens", "model_time"),
     "seeds": SEED_KEYS,
     "prune": ("rule", "first", "factor", "warmup", "last"),
-    "keep": ("files", "trials"),
+    "keep": ("files", "trials", "runs"),
     "tree": ("c", "rule", "mutate"),
-    "runner": ("kind", "workers", "cpus", "gpus"),
+    "runner": RUNNER_KEYS,
+    "schedule": ("first", "cost", "ahead", "batch"),
     "environment": ("pass", "set"),
-}
-_LATER = {
-    "runner": ("address",),
 }
 
 
 def _section(fields: Fields, key: str, problems: Problems) -> Fields:
     tree = fields.tree(key) or Tree(None, fields.keys.get(key, fields.place))
-    return Fields(tree, key, problems, known=_KNOWN[key], later=_LATER.get(key, ()))
+    return Fields(tree, key, problems, known=_KNOWN[key])
 
 
 def _folder(fields: Fields, path: Path) -> Path:
@@ -411,7 +417,11 @@ def _prune(fields: Fields, problems: Problems) -> Prune | None:
 
 def _keep(fields: Fields) -> Keep:
     trials = fields.whole("trials", least=0)
-    return Keep(files=_globs(fields, "files"), trials=Keep().trials if trials is None else trials)
+    return Keep(
+        files=_globs(fields, "files"),
+        trials=Keep().trials if trials is None else trials,
+        runs=fields.whole("runs", least=1),
+    )
 
 
 def _tree(fields: Fields) -> Ucb:
@@ -424,15 +434,18 @@ def _tree(fields: Fields) -> Ucb:
     )
 
 
-def _runner(fields: Fields) -> RunnerPlan:
-    fields.word("kind", ("local",), later=("ray", "slurm", "simulate"))
-    tree = fields.tree("workers")
-    auto = tree is not None and tree.value == "auto"
-    gpus = fields.number("gpus", least=0)
-    return RunnerPlan(
-        workers=None if auto else fields.whole("workers", least=1, instead="auto"),
-        cpus=fields.number("cpus", above=0) or 1.0,
-        gpus=gpus,
+def _schedule(fields: Fields) -> Schedule:
+    first, cost = fields.word("first", ("proposed", "cheap")), fields.text("cost")
+    if cost is not None and first != "cheap":
+        fields.fault(fields.tree("cost") or fields.place, "schedule.cost needs `first: cheap`")
+    ahead, batch = fields.whole("ahead", least=0), fields.whole("batch", least=1)
+    if batch is not None and ahead is None:
+        fields.fault(fields.tree("batch") or fields.place, "schedule.batch needs `ahead`")
+    return Schedule(
+        first="cheap" if first == "cheap" else "proposed",
+        cost=cost or "",
+        ahead=ahead,
+        batch=batch or 1,
     )
 
 
