@@ -287,7 +287,6 @@ class Ucb:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeEnv:
     """What Ray brings to a node before runs go on there; empty: all of it is there already."""
 
@@ -299,6 +298,7 @@ class RuntimeEnv:
     """Packages to install."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerPlan:
     """Where runs go, and what each takes."""
 
