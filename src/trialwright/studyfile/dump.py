@@ -136,7 +136,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     })  # fmt: skip
     yield "heal", _unless(True, task.heal)
     yield "ledger", _ledger(task.ledger)
-    yield "notify", [_webhook(webhook) for webhook in task.notify]
+    yield "notify", tuple(_webhook(webhook) for webhook in task.notify)
     yield "confidence", _unless(0.95, task.confidence)
 
 
