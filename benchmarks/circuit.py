@@ -38,8 +38,8 @@ from scipy.stats import fisher_exact
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from trialwright.analysis.rates import interval
+from trialwright.execute.order import run_seed
 from trialwright.robust import Robust
-from trialwright.session import run_seed
 from trialwright.study import Study
 from trialwright.studyfile.read import load
 from trialwright.task import FRESH, Budget, RunnerPlan, Task

@@ -210,7 +210,7 @@ def test_a_failing_fresh_seed_counts_and_ends_nothing(tmp_path: Path) -> None:
             raise RuntimeError("diverged")
         return noisy(configuration, seed)
 
-    from trialwright.session import run_seed
+    from trialwright.execute.order import run_seed
 
     unseen = {run_seed(0, FRESH + i) for i in (0, 3)}
     task = Task(

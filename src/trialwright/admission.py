@@ -102,13 +102,36 @@ def ask(proposer: Proposer, task: Task, history: History, *, n: int, seed: int) 
         if sifted.admissions or notice is not None or not offered:
             break
     if not sifted.admissions:
-        rng = np.random.default_rng([seed, history.sequence, ROUNDS])
-        try:
-            offered = Random()(task, history, n, rng)
-        except SpaceError:
-            offered = []
-        sifted.admissions = sift(offered, history, n=n, code=code).admissions
+        sifted.admissions = by_chance(task, history, n=n, seed=seed).admissions
     return sifted
+
+
+def answer(by: str, offered: object, history: History, *, n: int) -> Sifted:
+    """What becomes of what member `by` offered by itself, of which up to `n` trials are wanted."""
+    items = [
+        replace(item, by=by) if isinstance(item, Proposal) else item
+        for item in (offered if isinstance(offered, list | tuple) else [offered])
+    ]
+    sifted = sift(items, history, n=n, code=history.code)
+    sifted.refusals = [
+        replace(refusal, proposal=replace(refusal.proposal, by=by)) for refusal in sifted.refusals
+    ]
+    return sifted
+
+
+def lost(by: str, why: str) -> Refusal:
+    """The record of a turn in which a member offered nothing."""
+    return Refusal(proposal=Proposal(configuration={}, by=by, rationale=why), faults=(why,))
+
+
+def by_chance(task: Task, history: History, *, n: int, seed: int) -> Sifted:
+    """Draw up to `n` trials at random; none, if nothing is left to try."""
+    rng = np.random.default_rng([seed, history.sequence, ROUNDS])
+    try:
+        offered = Random()(task, history, n, rng)
+    except SpaceError:
+        offered = []
+    return sift(offered, history, n=n, code=history.code)
 
 
 def _call(

@@ -133,8 +133,9 @@ class Elsewhere:
         self.orders.append(order)
         return self
 
-    def idle(self) -> None:
+    def idle(self) -> bool:
         """Do nothing: a step does not wait."""
+        return False
 
     def stop(self, outcome: Literal["pruned", "cancelled"]) -> None:
         """Do nothing: nothing runs here."""

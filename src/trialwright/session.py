@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from trialwright import __version__, steering
-from trialwright.admission import ask, sift
+from trialwright.admission import Sifted, ask, sift
 from trialwright.analysis import agenda
 from trialwright.analysis.blocks import due
 from trialwright.analysis.compare import judge
@@ -28,18 +25,18 @@ from trialwright.analysis.pace import Pace
 from trialwright.analysis.promote import promotions
 from trialwright.analysis.pruning import Pruner, timed
 from trialwright.analysis.twins import Twins
-from trialwright.crew import Crew
+from trialwright.asking import Offered
 from trialwright.edits import changed
 from trialwright.ending import advice, blocked, hopeless, runs_left, searched, spent
 from trialwright.errors import StaleSequence, StudyError
 from trialwright.execute.keep import Folders, Keeper, shortage
-from trialwright.execute.order import make_order
+from trialwright.execute.order import make_order, run_seed
 from trialwright.execute.provenance import CodeWatch, machine
-from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, Runner, run_folder
+from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, run_folder
 from trialwright.history import History, Run, Trial
 from trialwright.ledger import Ledger
+from trialwright.post import Happening, Post
 from trialwright.propose import healing
-from trialwright.propose.proposer import Proposer
 from trialwright.records import (
     Admission,
     Closed,
@@ -55,10 +52,7 @@ from trialwright.records import (
     RunKey,
 )
 from trialwright.report.notebook import write as notebook
-from trialwright.task import FRESH, Task
-
-Watch = Callable[[History, Event | None], None]
-"""Called after each change, with the event that caused it."""
+from trialwright.task import FRESH
 
 DECIDED = "what the budget kept for seeds of the best trials is used, or was not needed"
 
@@ -75,23 +69,6 @@ SYNC_S = 0.25
 """Seconds between flushes to the disk while results pour in: what a power cut may cost."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
-    """What a session works with."""
-
-    task: Task
-    folder: Path
-    ledger: Ledger
-    runner: Runner
-    proposer: Proposer
-    environ: Mapping[str, str]
-    watch: Watch
-    crew: Crew
-    """The task's team; its models explain failures, and write the final analysis."""
-    by: str = ""
-    """Who runs what is launched and tells how it went; '': the runner itself."""
-
-
 class Session:
     """A coordinator's work on one study. `Study.run` is its loop."""
 
@@ -100,7 +77,8 @@ class Session:
         self._post = post
         self._task = post.task
         self._seed = history.seed if history.opened else post.task.seeds.study
-        self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Happening | None] = queue.SimpleQueue()
+        self._ahead = post.ahead(self._inbox.put) if post.ahead else None
         self._handles: dict[RunKey, Handle] = {}
         self._retries: set[RunKey] = set()
         self._noted: list[Record] = []
@@ -183,17 +161,26 @@ class Session:
         free = 0 if granted and most == 1 else self._vacant(most)
         if budget.trials is not None:
             free = min(free, budget.trials - len(self.history.trials))
-        if free <= 0 or self._searched():
+        if self._searched() or (free > 0 and self._admit_own(free)):
             return
-        if self._admit_own(free):
-            return
-        self._write_ahead()
-        sifted = ask(self._post.proposer, self._task, self.history, n=free, seed=self._seed)
+        if self._ahead is not None:
+            self._ahead.ask(self.history, self._read, vacant=self._vacant(None), queued=self.due())
+        elif free > 0:
+            self._write_ahead()
+            sifted = ask(self._post.proposer, self._task, self.history, n=free, seed=self._seed)
+            self._admit(sifted)
+            self._exhausted = not sifted.admissions
+
+    def _admit(self, sifted: Sifted) -> None:
         self._note(*self._post.crew.told())
         for notice in sifted.notices:
             self._say(notice)
         self._note(*sifted.refusals, *sifted.claims, *sifted.admissions)
-        self._exhausted = not sifted.admissions
+
+    def _read(self, after: int) -> list[Entry]:
+        """The ledger, with all that is known: what whoever thinks aside has to know."""
+        self._write()
+        return self._post.ledger.read(after)
 
     def _vacant(self, most: int | None) -> int:
         """How many slots would stay empty, at most `most`, and no more than the budget has runs."""
@@ -299,7 +286,7 @@ class Session:
             self._say(Notice(level="warning", topic="disk", text=text))
         return text
 
-    def wait(self) -> list[Event]:
+    def wait(self) -> list[Happening]:
         """Return the next events, all that are there.
 
         Empty after `LOOK_S` without one, or when something was asked of the session.
@@ -313,11 +300,15 @@ class Session:
         except queue.Empty:
             return [event for event in found if event is not None]
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Take in what a runner reported, if anything."""
+    def take(self, events: Sequence[Happening]) -> None:
+        """Take in what a runner reported and members offered, if anything."""
         if not events:
             self._post.watch(self.history, None)
-        for event in map(self._shown, events):
+        for happening in events:
+            if isinstance(happening, Offered):
+                self._offered(happening)
+                continue
+            event = self._shown(happening)
             match event:
                 case Reported():
                     self._judge_early(event)
@@ -333,6 +324,8 @@ class Session:
 
     def close(self, closed: Closed) -> None:
         """Write the session's last records."""
+        if self._ahead is not None:
+            self._ahead.close()
         if closed.reason in ("budget", "exhausted"):
             self._close_blocks(ending=True)
             self._write_ahead()
@@ -423,8 +416,10 @@ class Session:
 
     # -- taking in
 
-    def _next(self) -> Event | None:
+    def _next(self) -> Happening | None:
         """Wait for one event, and for the disk where it is due."""
+        while self._inbox.empty() and self._post.runner.idle():
+            pass
         soon_s = self._sync_at - time.monotonic()
         if soon_s > 0:
             with suppress(queue.Empty):
@@ -446,6 +441,11 @@ class Session:
                 return replace(event, metrics=without(event.metrics, self._task))
             case Finished():
                 return Finished(withhold(event.observation, self._task))
+
+    def _offered(self, offered: Offered) -> None:
+        if self._ahead is not None:
+            self._admit(self._ahead.answered(offered, self.history, queued=self.due()))
+            self._exhausted = self._ahead.exhausted
 
     def _judge_early(self, event: Reported) -> None:
         run = event.run
@@ -694,9 +694,3 @@ class Session:
 
     def _folders(self, trial: Trial) -> list[Path]:
         return [run_folder(self._post.folder, run.key) for run in trial.runs]
-
-
-@lru_cache(maxsize=1024)
-def run_seed(study: int, index: int) -> int:
-    """Return seed `index` of a study with seed `study`: common to all of its trials, below 2^31."""
-    return int(np.random.SeedSequence([study, index]).generate_state(1)[0] >> 1)

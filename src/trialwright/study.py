@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from trialwright.asking import ahead_of
 from trialwright.crew import Crew
 from trialwright.crew import problems as crew_problems
 from trialwright.errors import StaleSequence, StudyBusy, StudyError
@@ -24,9 +25,10 @@ from trialwright.execute.order import check_command
 from trialwright.execute.ray import RayRunner
 from trialwright.execute.runner import Event, Runner
 from trialwright.history import History
+from trialwright.post import Post, Watch
 from trialwright.propose.proposer import Proposer
 from trialwright.records import Closed, Request
-from trialwright.session import Post, Session, Watch
+from trialwright.session import Session
 from trialwright.store import Store, store_of
 from trialwright.studyfile import dump
 from trialwright.task import FRESH, Task
@@ -204,6 +206,7 @@ class Study:
                 watch=watch or _ignore,
                 crew=self._crew,
                 by=by,
+                ahead=None if elsewhere else ahead_of(self.proposer, self.task, self._runner),
             )
             session = Session(post, History(ledger.read()))
             _write(self.folder / "study.yaml", dump(self.task))

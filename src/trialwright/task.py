@@ -247,7 +247,6 @@ class Keep:
     files: tuple[str, ...] = ()
     """Glob patterns within the run's folder."""
     trials: int = 1
-
     runs: int | None = None
     """Folders of runs that stay, and as many of failed ones; None: all of them."""
 
@@ -333,12 +332,12 @@ class Schedule:
     first: Literal["proposed", "cheap"] = "proposed"
     """`cheap`: who costs least, among those that are due for the same reason."""
     cost: str = ""
+    """An expression over the configuration; '': the seconds that like runs took."""
     ahead: int | None = None
     """Trials that are kept ready beyond those that fit, members being asked side by side while runs
     go on; None: the team is asked when a slot is free, and waited for."""
     batch: int = 1
     """Trials that are asked for at a time, where `ahead` says how many are kept ready."""
-    """An expression over the configuration; '': the seconds that like runs took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,11 +398,11 @@ class Task:
     tree: Ucb = field(default_factory=Ucb)
     """For the member `tree`, and for how the tree of trials is scored."""
     runner: RunnerPlan = field(default_factory=RunnerPlan)
-    model: str | None = None
     schedule: Schedule = field(default_factory=Schedule)
     heal: bool = True
     """Whether failures with a known remedy are answered by a child trial, or by fewer at once."""
     ledger: LedgerPlan = field(default_factory=LedgerPlan)
+    model: str | None = None
     """Kind of model, for the expert's knowledge base (`xgboost`, `gcn`, ...); None: guessed."""
     confidence: float = 0.95
     """Probability that a gain is real from which on a trial is kept."""

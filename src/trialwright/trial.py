@@ -22,7 +22,7 @@ from trialwright.records import (
     Verdict,
 )
 from trialwright.robust import Robust, shared
-from trialwright.task import FRESH, Seeds, Task
+from trialwright.task import FRESH, Task
 
 State = Literal["queued", "running", "done", "failed", "pruned", "cancelled"]
 

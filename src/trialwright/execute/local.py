@@ -145,8 +145,9 @@ class LocalRunner:
         self._guard.spawn(spawn_of(live))
         return LocalHandle(self, number)
 
-    def idle(self) -> None:
+    def idle(self) -> bool:
         """Nothing to do: time passes by itself."""
+        return False
 
     def recover(self, order: Order) -> Observation | None:
         """Return what an interrupted coordinator's run showed, if it had finished; else None.

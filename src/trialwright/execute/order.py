@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import cloudpickle
+import numpy as np
 
 from trialwright.errors import ExpressionError, StudyError
 from trialwright.execute import environment
@@ -110,6 +111,12 @@ def check_command(task: Task, environ: Mapping[str, str] | None = None) -> tuple
     except StudyError as error:
         problems.append(str(error))
     return tuple(problems)
+
+
+@lru_cache(maxsize=1024)
+def run_seed(study: int, index: int) -> int:
+    """Return seed `index` of a study with seed `study`: common to all of its trials, below 2^31."""
+    return int(np.random.SeedSequence([study, index]).generate_state(1)[0] >> 1)
 
 
 # -- what is the same for all runs is cached by its text

@@ -173,8 +173,9 @@ class RayRunner:
         run.thread.start()
         return RayHandle(self, run)
 
-    def idle(self) -> None:
+    def idle(self) -> bool:
         """Nothing to do: time passes by itself."""
+        return False
 
     def recover(self, order: Order) -> Observation | None:
         """Return what an interrupted coordinator's run showed, if it had finished; else None.

@@ -100,10 +100,10 @@ class Runner(Protocol):
         """
         ...
 
-    def idle(self) -> None:
+    def idle(self) -> bool:
         """Take note that the study has nothing to do until something happens.
 
-        A simulated clock may go on; elsewhere time passes by itself.
+        A simulated clock may go on by a step, then it is True; elsewhere time passes by itself.
         """
         ...
 

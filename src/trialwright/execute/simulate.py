@@ -85,6 +85,7 @@ class SimulatedRunner:
         slots: int = 1,
         seconds: Callable[[Configuration], float] = lambda configuration: 1.0,  # noqa: ARG005
         stepped: bool = False,
+        thinking: Callable[[str], float] | None = None,
     ) -> None:
         if slots < 1:
             raise RunnerError(f"{slots} slots can't run anything: give at least 1")
@@ -92,6 +93,8 @@ class SimulatedRunner:
         self._slots = slots
         self._seconds = seconds
         self._stepped = stepped
+        self.thinking = thinking
+        """Virtual seconds that a member of a team takes to answer, where it is asked ahead."""
         self._clock_s = 0.0
         self._due: list[tuple[float, int, _Run | Callable[[], None]]] = []
         self._count = 0
@@ -153,13 +156,12 @@ class SimulatedRunner:
             self._changed.notify_all()
         return SimulatedHandle(run)
 
-    def idle(self) -> None:
-        """Bring the next thing about, at once: the study has nothing to do until something happens.
+    def idle(self) -> bool:
+        """Bring the next thing about; say whether there was anything.
 
         Without `stepped`, time passes by itself.
         """
-        if self._stepped and self._due:
-            self._serve_next()
+        return self._stepped and bool(self._due) and self._serve_next()
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Have `call` called `seconds` virtual seconds from now."""

@@ -134,7 +134,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
         "first": _unless("proposed", task.schedule.first), "cost": task.schedule.cost or None,
         "ahead": task.schedule.ahead, "batch": _unless(1, task.schedule.batch),
     })  # fmt: skip
-    yield "heal", _unless(True, task.heal)
+    yield "heal", None if task.heal else False
     yield "ledger", _ledger(task.ledger)
     yield "notify", tuple(_webhook(webhook) for webhook in task.notify)
     yield "confidence", _unless(0.95, task.confidence)

@@ -16,10 +16,9 @@ from pathlib import Path
 from trialwright.app.init.discover import in_files, in_output, seen
 from trialwright.app.script.setting import Reported
 from trialwright.execute.local import LocalRunner
-from trialwright.execute.order import make_order
+from trialwright.execute.order import make_order, run_seed
 from trialwright.execute.runner import Event, Finished
 from trialwright.records import Observation, RunKey
-from trialwright.session import run_seed
 from trialwright.task import MetricRoute, RunnerPlan, Task
 
 PULSE_S = 0.5

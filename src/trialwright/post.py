@@ -1,0 +1,40 @@
+"""What a session works with: the parts that a study hands it, and what it hears from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialwright.asking import Ahead, Offered
+from trialwright.crew import Crew
+from trialwright.execute.runner import Event, Runner
+from trialwright.history import History
+from trialwright.ledger import Ledger
+from trialwright.propose.proposer import Proposer
+from trialwright.task import Task
+
+Happening = Event | Offered
+"""What reaches a session: from its runner, or from who was asked."""
+
+Watch = Callable[[History, Event | None], None]
+"""Called after each change, with the event that caused it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a session works with."""
+
+    task: Task
+    folder: Path
+    ledger: Ledger
+    runner: Runner
+    proposer: Proposer
+    environ: Mapping[str, str]
+    watch: Watch
+    crew: Crew
+    """The task's team; its models explain failures, and write the final analysis."""
+    by: str = ""
+    """Who runs what is launched and tells how it went; '': the runner itself."""
+    ahead: Callable[[Callable[[Offered], None]], Ahead] | None = None
+    """Makes of the team one whose members are asked side by side, ahead of need."""
