@@ -22,7 +22,15 @@ from trialwright.admission import ask
 from trialwright.errors import ProposerError
 from trialwright.history import History
 from trialwright.propose.baselines import Random
-from trialwright.propose.credit import FLOOR, Standing, of_team, shares, standings
+from trialwright.propose.credit import (
+    FLOOR,
+    Standing,
+    distrusted,
+    of_team,
+    shares,
+    standings,
+)
+from trialwright.propose.expert import Expert
 from trialwright.propose.proposer import Proposer
 from trialwright.propose.team import Team, member
 from trialwright.records import Exchange, Interval, Proposal, Refusal
@@ -307,6 +315,19 @@ def test_what_others_do_does_not_change_a_members_luck() -> None:
     beside = drawn(Named("one"), Named("two"))
     assert 2 <= len(beside) < 12
     assert drawn(Named("one"))[: len(beside)] == beside
+
+
+def test_what_lost_all_trust_does_not_change_what_the_expert_proposes() -> None:
+    """Beside a model that offers the worst there is, it proposes just what it does alone."""
+    journal, _ = against_expert(Ranked(best=False), trials=20)
+    assert distrusted(journal.history) == {"model"}
+    own = [t.configuration for t in journal.history.trials if t.proposal.by == "expert"]
+    alone = [t.configuration for t in played(Expert(), trials=20).history.trials]
+    assert own == alone[: len(own)]
+    better, _ = against_expert(Ranked(best=True), trials=12)
+    assert not distrusted(better.history)
+    others = [t.configuration for t in better.history.trials if t.proposal.by == "expert"]
+    assert others != alone[: len(others)]
 
 
 def test_a_model_that_does_badly_loses_its_share_within_a_few_trials() -> None:

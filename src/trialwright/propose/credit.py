@@ -65,6 +65,12 @@ FAITH = 0.75
 SEVERITY = 4.0
 """Power of the faultless part of a member's turns in its trust."""
 
+DOUBT = 0.25
+"""Trust below which a member's poor results are left out of what others learn from."""
+
+PLAIN = frozenset({"user", "grid", "random", "tree", "healer", DESIGNER})
+"""Who is never doubted: people, and those that look for what is unknown or cover a space."""
+
 FEW = 0.5
 """Results of others at which half of a fault counts: with fewer there is little to go by."""
 
@@ -124,6 +130,15 @@ def standings(
         for name, one in earned.items()
     }
     return [scaled[name] if name in scaled else _inquiring(history) for name in names]
+
+
+def distrusted(history: History) -> frozenset[str]:
+    """Return who has fallen short so often that only its successes are to be learnt from."""
+    names = {trial.proposal.by for trial in history.trials[-WINDOW:]} - JUDGES - PLAIN
+    if not names:
+        return frozenset()
+    records = _records([*names], history)
+    return frozenset(name for name in names if _trust(records[name]) < DOUBT)
 
 
 def _inquiring(history: History) -> Standing:

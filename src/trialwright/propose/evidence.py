@@ -17,6 +17,7 @@ from trialwright.analysis.curves import diagnose
 from trialwright.analysis.surrogate import Data, Feasibility, Surrogate, fit
 from trialwright.history import History, Run, Trial
 from trialwright.propose import knowledge
+from trialwright.propose.credit import distrusted
 from trialwright.propose.knowledge import MetricFacts
 from trialwright.propose.moves import Seen
 from trialwright.propose.prior import Prior
@@ -76,13 +77,23 @@ class Evidence:
 
     @cached_property
     def values(self) -> dict[int, float]:
-        """The value of each trial that has one, by number."""
+        """The value of each trial that has one, by number.
+
+        What comes from somebody who lost all trust counts where it is good: where the rest of it
+        leads nobody would go, and so far from all others it would only bend the picture.
+        """
         found = {}
         for trial in self.history.done(code=self.history.code):
             value = trial.value
             if value is not None and math.isfinite(value):
                 found[trial.number] = value
-        return found
+        doubted = distrusted(self.history) if self.history.opened else frozenset()
+        theirs = {n for n in found if self.history.trials[n].proposal.by in doubted}
+        if not theirs or len(theirs) == len(found):
+            return found
+        middle = float(np.median([self.sign * found[n] for n in found.keys() - theirs]))
+        poor = {n for n in theirs if self.sign * found[n] < middle}
+        return {number: value for number, value in found.items() if number not in poor}
 
     @cached_property
     def best(self) -> list[Trial]:
