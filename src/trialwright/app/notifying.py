@@ -137,9 +137,14 @@ class Notifier:
                 if not ended and now - self._best_at < self._best_every_s:
                     continue
                 self._best_at = now
-            message = one.write()
             for worker in due:
                 self._told.add(worker.target.name, one.key)
+            try:
+                message = one.write()
+            except Exception as error:  # noqa: BLE001  # no study ends for want of words
+                self._say(f"notify: {one.key} can't be put into words: {error!r}")
+                continue
+            for worker in due:
                 worker.give(message)
 
     def _wants(self, target: Target, one: News, ended: bool) -> bool:

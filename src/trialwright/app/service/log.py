@@ -37,8 +37,12 @@ class ServiceLog:
         line = f"{at} {_line(text)}"
         with self._guard:
             self._append(line)
-        if self._echo is not None:
-            self._echo(line)
+            if self._echo is not None:
+                try:
+                    self._echo(line)
+                except OSError:
+                    # Who read along has gone.
+                    self._echo = None
 
     def _append(self, line: str) -> None:
         # Opened for each line: it may be moved away, and lines are rare.
