@@ -32,12 +32,12 @@ def main() -> None:
         wish = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            _be(wish)
+            be(wish)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _be(wish: dict[str, Any]) -> NoReturn:
+def be(wish: dict[str, Any]) -> NoReturn:
     """Become the command: its folder, environment, arguments and files."""
     os.setsid()
     os.chdir(wish["folder"])

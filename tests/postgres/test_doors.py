@@ -13,7 +13,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -21,6 +22,7 @@ import pytest
 
 from tests.app.commands import TRAIN, clear, command, environment, lay_out, ran
 from tests.postgres.server import PASSWORD, PostgresServer
+from tests.postgres.warm import Starter
 from trialwright.history import History, read
 from trialwright.postgres.ledger import PostgresLedger
 from trialwright.records import Launch, Opened
@@ -258,25 +260,33 @@ def test_killed_at_random_moments_no_study_forks(tmp_path: Path, database: str) 
     folders = [
         machine(tmp_path / name, database, sleep=0.2, trials=trials) for name in ("one", "two")
     ]
-    with ExitStack() as stack:
-        running = [stack.enter_context(coordinator(folder)) for folder in folders]
-        while killed < KILLS and all(process.poll() is None for process in running):
-            until(lambda: begun(database), "a trial")
-            time.sleep(rng.uniform(0.0, 1.0))
-            at_work = holder(database)
-            for index, process in enumerate(running):
-                if process.pid == at_work and process.poll() is None:
+    logs = (tmp_path / f"said{number}" for number in count())
+    with closing(Starter()) as starter:
+
+        def start(folder: Path) -> int:
+            return starter.start(folder, next(logs), "run", "--plain")
+
+        running = [start(folder) for folder in folders]
+        try:
+            while killed < KILLS and all(map(alive, running)):
+                time.sleep(rng.uniform(0.0, 1.0))
+                at_work = holder(database) if begun(database) else None
+                if at_work in running:
                     finished = acknowledged(database)
-                    process.kill()
-                    process.wait()
+                    os.kill(at_work, signal.SIGKILL)
+                    until(lambda gone=at_work: not alive(gone), "its end")
                     killed += 1
-                    running[index] = stack.enter_context(coordinator(folders[index]))
+                    index = running.index(at_work)
+                    running[index] = start(folders[index])
                     assert finished <= acknowledged(database)
-        for process in running:
-            assert process.wait(LIMIT_S) == 0, [said(folder) for folder in folders]
+            until(lambda: not any(map(alive, running)), "the end of the study")
+        finally:
+            for process in filter(alive, running):
+                os.kill(process, signal.SIGKILL)
     assert killed >= min(KILLS, 3)
-    history = whole(database, trials)
-    tell_of(history, database, killed)
+    complaints = [path.read_text() for path in tmp_path.glob("*.err")]
+    assert [text for text in complaints if "Traceback" in text or "trialwright:" in text] == []
+    tell_of(whole(database, trials), database, killed)
 
 
 def holder(url: str) -> int | None:
