@@ -216,15 +216,18 @@ class Choice:
 
     def coerce(self, value: Scalar) -> Scalar:
         """Turn a number into the option that it equals: 1.0 into 1, never into true."""
-        return next((option for option in self.options if _same(option, value)), value)
+        index = _find(self.options, value)
+        return value if index is None else self.options[index]
 
     def admits(self, value: Scalar) -> bool:
         """Say whether `value` is one of the options."""
-        return any(_same(option, value) for option in self.options)
+        return _find(self.options, value) is not None
 
     def to_unit(self, value: Scalar) -> float:
         """Place an option at the centre of its cell in [0, 1]."""
-        index = next(i for i, option in enumerate(self.options) if _same(option, value))
+        index = _find(self.options, value)
+        if index is None:
+            raise ValueError(f"{value!r} is none of {self.options}")
         return (index + 0.5) / self.count
 
     def from_unit(self, unit: float) -> Scalar:
@@ -262,15 +265,18 @@ class Ordinal:
 
     def coerce(self, value: Scalar) -> Scalar:
         """Turn a number into the level that it equals."""
-        return next((level for level in self.levels if _same(level, value)), value)
+        index = _find(self.levels, value)
+        return value if index is None else self.levels[index]
 
     def admits(self, value: Scalar) -> bool:
         """Say whether `value` is one of the levels."""
-        return any(_same(level, value) for level in self.levels)
+        return _find(self.levels, value) is not None
 
     def to_unit(self, value: Scalar) -> float:
         """Place a level at the centre of its cell in [0, 1]."""
-        index = next(i for i, level in enumerate(self.levels) if _same(level, value))
+        index = _find(self.levels, value)
+        if index is None:
+            raise ValueError(f"{value!r} is none of {self.levels}")
         return (index + 0.5) / self.count
 
     def from_unit(self, unit: float) -> Scalar:
@@ -549,6 +555,17 @@ def _has_default(parameter: Parameter) -> bool:
         case Choice(options=values) | Ordinal(levels=values):
             return None in values
     return False
+
+
+def _find(values: tuple[Scalar, ...], value: Scalar) -> int | None:
+    """The place of what is the `_same`; None if there is none."""
+    try:
+        index = values.index(value)
+    except ValueError:
+        return None
+    if _same(values[index], value):
+        return index
+    return next((i for i, other in enumerate(values) if _same(other, value)), None)
 
 
 def _same(left: Scalar, right: Scalar) -> bool:

@@ -45,6 +45,8 @@ REFINED = 4
 ROUNDS = 2
 OFFSPRING = 12
 """Best candidates that are refined, how often, and variations of each."""
+ENOUGH = 100
+"""Candidates that are enough for one more of several trials."""
 ENUMERATED = 1500
 """Cells of a finite space up to which every one of them is a candidate."""
 SCATTERED = 30
@@ -123,6 +125,8 @@ class _Search:
         self._rng = rng
         found = moves(self._prior, evidence.seen)
         self._moves = {_key(self._space.canonical(m.configuration)): m for m in found}
+        self._pool: dict[str, dict[str, Scalar]] = {}
+        """What was looked at for the one before, of several that are wanted at once."""
 
     def best_besides(self, taken: Sequence[Configuration]) -> Scored | None:
         """Return the best candidate that is neither in the history nor in `taken`."""
@@ -130,7 +134,9 @@ class _Search:
         spread = self._spread(taken, avoided)
         if spread is not None:
             return spread
-        pool = self._fresh(self._candidates(taken), avoided)
+        pool = {key: found for key, found in self._pool.items() if key not in avoided}
+        if len(pool) < ENOUGH:
+            pool |= self._fresh(self._candidates(taken), avoided | pool.keys())
         if not pool:
             return None
         judge = _Judge(self._evidence, taken, self._moves)
@@ -149,6 +155,7 @@ class _Search:
             pool |= grown
             configurations += grown.values()
             scores = np.concatenate([scores, judge.scores(list(grown.values()))])
+        self._pool = dict(pool)
         return self._first_legal(configurations, scores, judge=judge, avoided=avoided)
 
     def _spread(self, taken: Sequence[Configuration], avoided: set[str]) -> Scored | None:

@@ -165,7 +165,7 @@ class Prior:
 
     def log_density(self, configurations: Sequence[Configuration]) -> Array:
         """Return the log of how plausible each configuration is beforehand, 0 at most, (n,)."""
-        return np.array([self._log_density(configuration) for configuration in configurations])
+        return np.array([self._remembered(configuration) for configuration in configurations])
 
     def draw(self, rng: np.random.Generator, count: int) -> list[dict[str, Scalar]]:
         """Draw legal configurations from the belief: `count`, or fewer where constraints bind."""
@@ -301,6 +301,17 @@ class Prior:
             bumps.append(Bump(centre, width, width))
         # Whoever gives a range expects the best inside it, not at its ends.
         return tuple(bumps) or (Bump(0.5, VAGUE, VAGUE),)
+
+    @cached_property
+    def _densities(self) -> dict[str, float]:
+        return {}
+
+    def _remembered(self, configuration: Configuration) -> float:
+        """The same candidates are weighed again and again for several trials at once."""
+        key = str(configuration)
+        if key not in self._densities:
+            self._densities[key] = self._log_density(configuration)
+        return self._densities[key]
 
     def _log_density(self, configuration: Configuration) -> float:
         total = 0.0
