@@ -22,7 +22,6 @@ from trialwright.app.service.log import NAME, ServiceLog, last_line
 from trialwright.app.service.plan import ABANDONED, AT_WORK, BROKEN, HOPELESS, Plan
 from trialwright.app.service.supervisor import Rules, Supervisor, ending
 from trialwright.history import History, read
-from trialwright.records import RunKey
 from trialwright.store import locked
 
 RESULTS = Path("runs") / "toy"
@@ -159,9 +158,10 @@ def test_the_log_has_a_line_per_event(folder: Path) -> None:
     assert report.is_file()
 
 
+@pytest.mark.slow
 def test_a_killed_coordinator_is_started_again(folder: Path) -> None:
     """After `kill -9` the service goes on where the ledger ends, and loses no finished run."""
-    lay_out(folder, sleep=0.6, trials=6)
+    lay_out(folder, sleep=0.6, trials=500)
     fine(ran(folder, "serve"))
     first = card_of(folder)
     until(lambda: len(history_of(folder).finished()) >= 2)
@@ -171,18 +171,18 @@ def test_a_killed_coordinator_is_started_again(folder: Path) -> None:
     second = card_of(folder)
     assert second.pid == first.pid
     assert second.coordinator != first.coordinator
-    assert "started again 1 times" in fine(ran(folder, "status")) or ended(folder)
-    until(lambda: ended(folder))
+    assert "its coordinator was started again 1 times" in fine(ran(folder, "status"))
+    before = len(history_of(folder).finished())
+    until(lambda: len(history_of(folder).finished()) > before)
+    assert "it is down: stopped on request" in fine(ran(folder, "stop"))
     log = log_of(folder)
     assert "the coordinator was killed by SIGKILL; it is started again in 1 s" in log
     assert log.count(AT_WORK) == 2
     history = history_of(folder)
-    assert history.closed is not None
-    assert history.closed.reason == "budget"
-    assert len(history.finished()) == 6
-    done = [run.key for trial in history.trials for run in trial.runs
-            if run.observation and run.observation.outcome == "done"]  # fmt: skip
-    assert len({RunKey(key.trial, key.seed, 0) for key in done}) == len(done) == 6
+    assert not history.pending()
+    runs = [run for trial in history.trials for run in trial.runs]
+    done = [run.key.trial for run in runs if run.observation and run.observation.outcome == "done"]
+    assert sorted(done) == list(range(len(history.trials)))
 
 
 def test_a_study_without_hope_is_not_started_again(folder: Path) -> None:
@@ -208,9 +208,10 @@ def test_bad_input_is_told_at_once_and_leaves_nothing(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.slow
 def test_input_that_breaks_later_is_not_tried_again(folder: Path) -> None:
     """A coordinator that finds its study file broken after a crash ends the service."""
-    file = lay_out(folder, sleep=0.6, trials=50)
+    file = lay_out(folder, sleep=0.6, trials=500)
     fine(ran(folder, "serve"))
     there = card_of(folder)
     file.write_text("goal: nothing\n")
@@ -314,6 +315,7 @@ def test_stop_ends_a_service_between_two_starts(folder: Path) -> None:
     assert "stopped on request while no coordinator was running" in log_of(folder)
 
 
+@pytest.mark.slow
 def test_a_service_that_can_not_go_on_gives_up_and_tells(folder: Path) -> None:
     """After so many crashes in a row, with growing waits; the webhooks hear of it."""
     file = lay_out(folder, trials=1)
@@ -335,15 +337,16 @@ def test_a_service_that_can_not_go_on_gives_up_and_tells(folder: Path) -> None:
     assert card_of(folder).state == "abandoned"
 
 
+@pytest.mark.slow
 def test_a_served_study_tells_its_webhooks_once(folder: Path) -> None:
     """Over a `kill -9` and a receiver that stumbles; the address is in no log and no run."""
-    file = lay_out(folder, sleep=0.5, trials=5)
+    file = lay_out(folder, sleep=3.0, trials=5)
     script = folder / "train.py"
     script.write_text(
         "import os\nopen(os.environ['TRIALWRIGHT_FOLDER'] + '/hook', 'w').write("
         "os.environ.get('HOOK', 'none'))\n" + script.read_text()
     )
-    with receiver([200, 500, 429]) as there:
+    with receiver([200, 500]) as there:
         file.write_text(f"{file.read_text()}notify: {{url: $HOOK, format: json}}\n")
         assert "was told" in fine(ran(folder, "serve", "--test-notify", HOOK=there.url[:-1] + "t"))
         there.taken.clear()
@@ -351,8 +354,8 @@ def test_a_served_study_tells_its_webhooks_once(folder: Path) -> None:
         there.until(1)
         until(lambda: any("told to $HOOK" in n.text for n in history_of(folder).notices))
         coordinator = card_of(folder).coordinator
-        if coordinator is not None:
-            os.kill(coordinator, signal.SIGKILL)
+        assert coordinator is not None
+        os.kill(coordinator, signal.SIGKILL)
         until(lambda: ended(folder))
         ids = [body["id"] for body in there.taken]
     assert len(ids) == len(set(ids))
@@ -380,9 +383,10 @@ def test_status_says_when_a_message_last_failed(folder: Path) -> None:
     assert SECRET not in said + json.dumps(document) + answer.stdout + answer.stderr
 
 
+@pytest.mark.slow
 def test_a_coordinator_outlives_its_supervisor(folder: Path) -> None:
     """Without a supervisor the study goes on, its log is still written, and `stop` ends it."""
-    lay_out(folder, sleep=0.6, trials=50)
+    lay_out(folder, sleep=0.6, trials=500)
     fine(ran(folder, "serve"))
     there = card_of(folder)
     os.kill(there.pid, signal.SIGKILL)
