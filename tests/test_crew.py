@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tests.llm.servers import Calls, Move, Provider, Request, Script, serving
 from trialwright.history import History, read
+from trialwright.propose.sheet import line
 from trialwright.report.prose import STRUCK
 from trialwright.report.terminal import summary
 from trialwright.report.write import write
@@ -103,6 +104,8 @@ def test_a_failure_that_code_cannot_tell_is_read_and_repaired(folder: Path) -> N
     assert len(read) == 1
     assert "frobnicator is not in phase" in read[0].text
     assert "(/data>" in read[0].text
+    # Who proposes next reads what it was, and not only what the script printed.
+    assert "read as: The frobnicator needs the even mode." in line(history, failed)
 
 
 def test_what_has_ended_is_written_before_a_model_is_waited_for(folder: Path) -> None:

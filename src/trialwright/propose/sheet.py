@@ -20,6 +20,8 @@ from trialwright.history import History, Run, Trial
 from trialwright.propose import fence
 from trialwright.records import Curve, Diagnosis, Observation
 
+READ = 160
+"""Characters of what an Executor read in a failed run."""
 POINTS = 5
 """Points of a curve that are shown in a line."""
 
@@ -111,6 +113,8 @@ def line(history: History, trial: Trial, *, curves: bool = True) -> str:
             facts.append(f"{seen.cause}: {fence.name(seen.detail)}")
     if run is not None and run.diagnosis is not None:
         facts += _findings(run.diagnosis, _style(history).spread)
+        if run.diagnosis.by:
+            facts.append(f"read as: {fence.prose(run.diagnosis.sentence, most=READ)}")
     told = _told(history, seen.curve, whole=curves) if seen is not None else []
     return "; ".join([" ".join([*parts, ", ".join(facts)]).rstrip(), *told])
 
@@ -165,7 +169,7 @@ def _run_in_full(history: History, run: Run, seen: Observation) -> list[str]:
     shown = dict(list(metrics.items())[:FULL_METRICS])
     lines = [f"seed {run.key.seed}: {seen.outcome}, {seen.seconds:.3g} s, {compact(shown)}"]
     reading = run.diagnosis
-    if reading is not None and reading.numbers:
+    if reading is not None and (reading.numbers or reading.by):
         lines.append(f"reading: {fence.prose(reading.sentence, most=300)}")
     for name in _series(history, seen.curve)[:FULL_CURVES]:
         held = name == history.task.objective.metric or side(name)[0] == "held_out"
