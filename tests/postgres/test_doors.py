@@ -309,7 +309,8 @@ def tell_of(history: History, url: str, killed: int) -> None:
         entries = ledger.read()
     sessions = [entry for entry in entries if isinstance(entry.record, Opened)]
     launches = [entry.record.run for entry in entries if isinstance(entry.record, Launch)]
-    assert len(sessions) >= killed // 2 + 1
+    # Many are killed before they have written anything.
+    assert len(sessions) > killed // 5
     assert len(set(launches)) == len(launches), "a run was launched twice"
     for trial in history.trials:
         observed = [run for run in trial.runs if run.observation is not None]
