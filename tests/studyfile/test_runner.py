@@ -47,7 +47,7 @@ def test_a_cluster_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["auto", "10.0.0.1:6379", "node-1:6379", "ray://[fe80::1]:10001"]
+    "address", ["auto", "head.lab:6379", "node-1:6379", "ray://[fe80::1]:10001"]
 )
 def test_addresses_that_ray_knows(tmp_path: Path, address: str) -> None:
     """The address of a head, of its client port, or of whatever this machine belongs to."""
