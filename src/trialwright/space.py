@@ -226,8 +226,7 @@ class Choice:
     def to_unit(self, value: Scalar) -> float:
         """Place an option at the centre of its cell in [0, 1]."""
         index = _find(self.options, value)
-        if index is None:
-            raise ValueError(f"{value!r} is none of {self.options}")
+        assert index is not None, f"{value!r} is none of {self.options}"
         return (index + 0.5) / self.count
 
     def from_unit(self, unit: float) -> Scalar:
@@ -275,8 +274,7 @@ class Ordinal:
     def to_unit(self, value: Scalar) -> float:
         """Place a level at the centre of its cell in [0, 1]."""
         index = _find(self.levels, value)
-        if index is None:
-            raise ValueError(f"{value!r} is none of {self.levels}")
+        assert index is not None, f"{value!r} is none of {self.levels}"
         return (index + 0.5) / self.count
 
     def from_unit(self, unit: float) -> Scalar:
@@ -559,10 +557,9 @@ def _has_default(parameter: Parameter) -> bool:
 
 def _find(values: tuple[Scalar, ...], value: Scalar) -> int | None:
     """The place of what is the `_same`; None if there is none."""
-    try:
-        index = values.index(value)
-    except ValueError:
+    if value not in values:
         return None
+    index = values.index(value)
     if _same(values[index], value):
         return index
     return next((i for i, other in enumerate(values) if _same(other, value)), None)
