@@ -54,13 +54,19 @@ class Home:
             os.close(descriptor)
         self.log_at = news.at + len(news.log)
 
-    def bring(self, found: Sequence[Found], read: Callable[[str, int], bytes]) -> tuple[str, ...]:
+    def bring(
+        self,
+        found: Sequence[Found],
+        read: Callable[[str, int], bytes],
+        *,
+        most_bytes: int = BRING_BYTES,
+    ) -> tuple[str, ...]:
         """Fetch what lies in the folder there; return a warning for what is too large.
 
         The record of the run's end comes last: what has it is complete.
         """
         own = {self._files.metrics.name, self._files.cut.name, EXIT}
-        left, spare = [], BRING_BYTES
+        left, spare = [], most_bytes
         self._finish_log({file.name for file in found}, read)
         for file in sorted(found, key=lambda file: (file.name == EXIT, file.size)):
             if file.name == self._files.log.name:
