@@ -20,7 +20,7 @@ from trialwright.history import History
 from trialwright.ledger import SqliteLedger
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.prior import Prior
-from trialwright.records import Launch, Notice, Observation
+from trialwright.records import Entry, Launch, Notice, Observation, RunKey
 from trialwright.space import Choice, Float, Ordinal, Space
 from trialwright.study import Study
 from trialwright.task import Budget, Keep, Limits, MetricRoute, Objective, RunnerPlan, Task
@@ -119,6 +119,23 @@ def test_remedies_end_after_two_generations(tmp_path: Path) -> None:
     assert history.closed.reason == "failed"
 
 
+def test_first_failures_wait_for_their_remedies(tmp_path: Path) -> None:
+    """Four first runs fail alike, which would end the study: but a remedy is still to run."""
+    starts = ({}, {"learning_rate": 0.5})
+    wanted = task(
+        tmp_path,
+        CUDA.format(fits=64),
+        start=starts,
+        runner=RunnerPlan(workers=2, cpus=0.1),
+        budget=Budget(trials=6),
+    )
+    history = Study(wanted, tmp_path / "runs").run()
+    assert history.closed.reason == "budget"
+    sizes = sorted(trial.configuration["batch_size"] for trial in history.trials)
+    assert sizes == [64, 64, 128, 128, 256, 256]
+    assert len(history.done()) == 2
+
+
 def test_healing_can_be_turned_off(tmp_path: Path) -> None:
     """With `heal: false` nobody but the team proposes."""
     history = Study(task(tmp_path, CUDA.format(fits=64), heal=False), tmp_path / "runs").run()
@@ -156,18 +173,28 @@ import os, pathlib, sys, time
 study = pathlib.Path(os.environ["TRIALWRIGHT_STUDY_FOLDER"])
 alive = pathlib.Path("alive")
 mine = alive / os.environ["TRIALWRIGHT_TRIAL"]
+starts = pathlib.Path("starts")
+
+def until(ready):
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+# The first is there before the others, and until all that began beside it failed and are reaped.
+until(lambda: mine.name == "0" or starts.exists())
 others = list(alive.iterdir())
 mine.touch()
 try:
-    with open("starts", "a") as file:
+    with starts.open("a") as file:
         print(mine.name, file=file)
     if others:
         raise MemoryError("the other one has it all")
-    deadline = time.monotonic() + 60
-    # The first waits for the second to fail beside it, and to be reaped.
-    while mine.name == "0" and not list(study.glob("trials/0001-0.0/exit.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    beside = [study / "trials" / f"{number:04d}-0.0" / "exit.json" for number in range(1, BESIDE)]
+    until(lambda: mine.name != "0" or all(path.exists() for path in beside))
+    time.sleep(0.3)
+    if BESIDE == 4 and mine.name == "0" and os.environ["TRIALWRIGHT_RUN"].endswith("0000/0.0"):
+        raise MemoryError("it died with the others")
     print("y=1")
 finally:
     mine.unlink()
@@ -178,7 +205,10 @@ def test_runs_that_crowd_each_other_out_are_run_fewer_at_a_time(tmp_path: Path) 
     """Two do not fit together: one fails, is tried again alone, and from then on none overlaps."""
     (tmp_path / "alive").mkdir()
     wanted = task(
-        tmp_path, CROWDED, runner=RunnerPlan(workers=2, cpus=0.1), budget=Budget(trials=5)
+        tmp_path,
+        CROWDED.replace("BESIDE", "2"),
+        runner=RunnerPlan(workers=2, cpus=0.1),
+        budget=Budget(trials=5),
     )
     history = Study(wanted, tmp_path / "runs").run()
     crowded = history.trials[1]
@@ -189,6 +219,25 @@ def test_runs_that_crowd_each_other_out_are_run_fewer_at_a_time(tmp_path: Path) 
     (notice,) = said(history, "pace")
     assert "beside 1 other run: at most 1 at a time" in notice
     assert (tmp_path / "starts").read_text().split() == ["0", "1", "1", "2", "3", "4"]
+    assert _most_at_a_time(tmp_path / "runs") == (2, 1)
+
+
+def test_first_runs_that_crowd_each_other_out_are_no_reason_to_give_up(tmp_path: Path) -> None:
+    """The first four die together: the study goes on with fewer at a time, and all end well."""
+    (tmp_path / "alive").mkdir()
+    wanted = task(
+        tmp_path,
+        CROWDED.replace("BESIDE", "4"),
+        runner=RunnerPlan(workers=4, cpus=0.1),
+        budget=Budget(trials=5),
+    )
+    history = Study(wanted, tmp_path / "runs").run()
+    assert history.closed.reason == "budget"
+    assert [trial.state for trial in history.trials] == ["done"] * 5
+    first = [trial.runs[0].observation.outcome for trial in history.trials[:4]]
+    assert first == ["failed"] * 4
+    assert "healer" not in {trial.proposal.by for trial in history.trials}
+    assert "at most 2 at a time" in said(history, "pace")[0]
 
 
 DIVERGES = """
@@ -316,12 +365,52 @@ def test_a_spike_of_failures_is_met_by_probes(tmp_path: Path) -> None:
     assert beside == 2
 
 
+def test_only_the_pattern_that_fails_goes_one_at_a_time(tmp_path: Path) -> None:
+    """Runs that clip at 5 all fail: they wait for each other, and the others go on beside them."""
+    starts = [{"learning_rate": 0.1 + 0.01 * place, "clip": None} for place in range(20)]
+    for place in (*range(5, 10), 11, 12, 13, 16):
+        starts[place]["clip"] = 5.0
+    wanted = task(
+        tmp_path,
+        "import sys, time\nassert sys.argv[3] == 'none'\ntime.sleep(0.3)\nprint('y=1')\n",
+        start=tuple(starts),
+        runner=RunnerPlan(workers=3, cpus=0.1),
+        budget=Budget(trials=len(starts)),
+    )
+    history = Study(wanted, tmp_path / "runs").run()
+    (opened,) = said(history, "pace")
+    assert "runs with clip = 5.0 go one at a time" in opened
+    assert history.closed.reason == "budget"
+    held, most = False, 0
+    going: dict[RunKey, bool] = {}
+    for entry in entries(tmp_path / "runs"):
+        match entry.record:
+            case Notice(topic="pace"):
+                held = True
+                going = {}
+            case Launch(run=run) if held:
+                going[run] = starts[run.trial]["clip"] == 5.0
+                assert sum(going.values()) <= 1
+                most = max(most, len(going))
+            case Observation(run=run):
+                going.pop(run, None)
+    assert most >= 2
+
+
+def entries(folder: Path) -> list[Entry]:
+    """Everything that a study recorded."""
+    ledger = SqliteLedger(folder / "ledger.db", create=False)
+    try:
+        return ledger.read()
+    finally:
+        ledger.close()
+
+
 def _most_at_a_time(folder: Path) -> tuple[int, int]:
     """How many runs went on at a time in all, and of those launched between the two notices."""
-    ledger = SqliteLedger(folder / "ledger.db", create=False)
     going: dict[object, bool] = {}
     probing, most, between = False, 0, 0
-    for entry in ledger.read():
+    for entry in entries(folder):
         match entry.record:
             case Notice(topic="pace"):
                 probing = not probing
@@ -331,7 +420,6 @@ def _most_at_a_time(folder: Path) -> tuple[int, int]:
                 between = max(between, sum(going.values()))
             case Observation(run=run):
                 going.pop(run)
-    ledger.close()
     return most, between
 
 

@@ -62,7 +62,7 @@ def fed(
                 at=1000.0 + 10 * place,
                 seconds=seconds,
                 others=3 if sign == "m" else 0,
-                crowding=sign == "m",
+                starved=sign == "m",
             )
         )
     return notices
@@ -91,6 +91,13 @@ def test_crowded_memory_halves_the_runs_and_gives_back_one_by_one() -> None:
     fed(pace, "." * (5 * RECOVERY), start=21)
     assert pace.most(8) == 8
     assert pace.most(3) == 3
+
+
+def test_the_last_of_several_that_die_together_was_crowded_too() -> None:
+    """Nobody is left beside it when it ends; but it began before another was crowded out."""
+    pace = Pace(history(_runs(*[("out_of_memory_host", None)] * 3)))
+    assert all(pace.crowded(RunKey(number, 0, 0)) for number in range(3))
+    assert pace.most(8) == 1
 
 
 def test_what_started_before_a_measure_does_not_tighten_it() -> None:

@@ -53,8 +53,8 @@ class Ended:
     """By the clock on the wall, not the runner's."""
     others: int
     """Runs that went on when it ended."""
-    crowding: bool
-    """Whether it may have failed because of them: for want of memory, within its own limit."""
+    starved: bool
+    """Whether it failed for want of memory, within its own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class Pace:
         """Open while failures spike."""
         self._most: int | None = None
         self._lowered_at = 0.0
+        self._crowded_at = 0.0
         self._clean = 0
         self._window: deque[Ended] = deque(maxlen=WINDOW)
         self._well: deque[Configuration] = deque(maxlen=REMEMBERED)
@@ -95,7 +96,9 @@ class Pace:
 
     def take(self, ended: Ended) -> list[Notice]:
         """Take in a run that has ended."""
-        if ended.crowding:
+        # The last of several that die together has nobody beside it any more.
+        beside = ended.others > 0 or ended.at - ended.seconds < self._crowded_at
+        if ended.starved and beside:
             return self._crowd(ended)
         self._clean = self._clean + 1 if ended.cause is None else 0
         if self._most is not None and self._clean >= RECOVERY:
@@ -125,8 +128,9 @@ class Pace:
 
     def _crowd(self, ended: Ended) -> list[Notice]:
         self._crowded.add(ended.key)
+        self._crowded_at = ended.at
         self._clean = 0
-        if ended.at - ended.seconds < self._lowered_at:
+        if not ended.others or ended.at - ended.seconds < self._lowered_at:
             # It was started before the last measure, which has not shown yet what it does.
             return []
         self._lowered_at = ended.at
@@ -283,5 +287,5 @@ def _ended(history: History, run: Run, *, others: int) -> Ended | None:
         at=_over(run),
         seconds=max(_over(run) - run.launched_at, 0.0),
         others=others,
-        crowding=cause == "out_of_memory_host" and within and others > 0,
+        starved=cause == "out_of_memory_host" and within,
     )
