@@ -114,6 +114,7 @@ def holders(url: str) -> int:
         return int(row[0])
 
 
+@pytest.mark.slow
 def test_a_study_runs_and_is_seen_from_a_machine_that_has_only_its_file(
     tmp_path: Path, database: str
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_folder_of_results_says_where_its_ledger_is(tmp_path: Path, database: 
     assert not (results / "ledger.db").exists()
 
 
+@pytest.mark.slow
 def test_doors_of_another_machine_are_heard(tmp_path: Path, database: str) -> None:
     """While the study runs: wishes, trials and notes; it is seen to run, and where."""
     here = machine(tmp_path / "here", database, trials=8, stuck=1)
@@ -188,6 +190,7 @@ def test_runs_are_asked_for_and_told_from_several_machines(tmp_path: Path, datab
     whole(database, 2)
 
 
+@pytest.mark.slow
 def test_the_second_coordinator_waits_and_takes_over_from_a_killed_one(
     tmp_path: Path, database: str
 ) -> None:
@@ -209,6 +212,7 @@ def test_the_second_coordinator_waits_and_takes_over_from_a_killed_one(
     assert attempts == [0, 0, 0, 1, 1, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_coordinator_that_slept_through_a_takeover_writes_nothing_any_more(
     tmp_path: Path, database: str
 ) -> None:
@@ -318,6 +322,7 @@ def tell_of(history: History, url: str, killed: int) -> None:
         assert observed[0] is trial.runs[-1], "a finished run was done again"
 
 
+@pytest.mark.slow
 def test_a_server_that_restarts_in_the_middle_of_a_study_loses_nothing(
     tmp_path: Path, server: PostgresServer, database: str
 ) -> None:
