@@ -304,7 +304,7 @@ def test_stop_ends_a_service_between_two_starts(folder: Path) -> None:
     ledger = folder / RESULTS / "ledger.db"
     kept = ledger.read_bytes()
     ledger.write_bytes(b"nothing of a ledger" * 99)
-    thread = threading.Thread(target=serve)
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     until(lambda: card.alive(folder / RESULTS) and card_of(folder).state == "waiting")
     ledger.write_bytes(kept)
