@@ -525,7 +525,7 @@ class Session:
         self._note(judge(trial, self.history))
         if again:
             self._judge_again(trial)
-        elif (said := healing.outcome(trial)) is not None:
+        elif (said := healing.outcome(self.history, trial)) is not None:
             self._note(said)
         self._keeper.settle(trial, self.history)
         self._stored.settle(trial, self.history)

@@ -6,6 +6,7 @@ import pytest
 
 from trialwright.expression import Scalar
 from trialwright.history import History
+from trialwright.propose.executor import REPAIR
 from trialwright.propose.healing import heal, outcome, repair_by_hand
 from trialwright.records import (
     Admission,
@@ -159,5 +160,20 @@ def test_what_became_of_a_remedy_is_told_of_remedies_alone() -> None:
     """A trial of anybody else's says nothing, nor does a failure that needs no hands."""
     space = Space((Ordinal("batch_size", (32, 64)),))
     history = study(space, ({"batch_size": 32}, None, None))
-    assert outcome(history.trials[0]) is None
+    assert outcome(history, history.trials[0]) is None
     assert repair_by_hand(history.trials[0].run.observation) is None
+
+
+def test_a_models_repair_is_told_of_too() -> None:
+    """What the Executor proposed for a failed run is verified like a remedy of code."""
+    space = Space((Ordinal("batch_size", (32, 64)),))
+    repair = Proposal(
+        configuration={"batch_size": 32},
+        by="claude",
+        parent=0,
+        rationale=f"{REPAIR} 0: the buffer is too small for 64",
+    )
+    history = study(space, ({"batch_size": 64}, "other", None), ({}, None, repair))
+    notice = outcome(history, history.trials[1])
+    assert notice is not None
+    assert notice.text == "trial 1 healed trial 0: it ran with batch_size = 32"

@@ -22,6 +22,9 @@ from trialwright.task import Task
 MOST = 3
 """Runs per code version that are looked at: what fails further fails the same way."""
 
+REPAIR = "A repair of trial"
+"""What the rationale of a repair begins with."""
+
 LOG = 4_000
 """Characters of the log that are shown."""
 
@@ -138,7 +141,7 @@ def _suggested(answer: Explanation, observation: Observation) -> Suggestion:
     return Suggestion(
         parent=observation.run.trial,
         changes=answer.changes,
-        rationale=f"A repair of trial {observation.run.trial}: {answer.diagnosis[:LONGEST]}",
+        rationale=f"{REPAIR} {observation.run.trial}: {answer.diagnosis[:LONGEST]}",
     )
 
 

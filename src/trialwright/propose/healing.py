@@ -13,6 +13,7 @@ from typing import TypeGuard
 
 from trialwright.expression import Scalar, names
 from trialwright.history import History, Trial
+from trialwright.propose.executor import REPAIR
 from trialwright.propose.prior import Prior, levels_of, nearest, snapped
 from trialwright.records import Category, Cause, Hypothesis, Notice, Observation, Proposal
 from trialwright.space import Configuration, Float, Int, Parameter
@@ -78,15 +79,18 @@ def heal(history: History, observation: Observation) -> Proposal | None:
     return None
 
 
-def outcome(trial: Trial) -> Notice | None:
-    """Say whether a remedy helped, once its trial has ended; None for any other trial."""
-    if trial.proposal.by != HEALER or trial.proposal.parent is None or trial.run is None:
+def outcome(history: History, trial: Trial) -> Notice | None:
+    """Say whether a remedy helped, code's or a model's, once its trial has ended; else None."""
+    parent, observation = trial.proposal.parent, trial.run.observation if trial.run else None
+    if parent is None or observation is None or observation.outcome not in ("done", "failed"):
         return None
-    observation = trial.run.observation
-    if observation is None or observation.outcome not in ("done", "failed"):
+    if trial.proposal.by != HEALER and not trial.proposal.rationale.startswith(
+        f"{REPAIR} {parent}:"
+    ):
         return None
-    parent = trial.proposal.parent
-    what = ", ".join(f"{name} = {trial.configuration.get(name)}" for name in trial.proposal.reasons)
+    before = history.trials[parent].configuration
+    changed = [item for item in trial.configuration.items() if item not in before.items()]
+    what = ", ".join(f"{name} = {value}" for name, value in changed)
     if observation.outcome == "done":
         text = f"trial {trial.number} healed trial {parent}: it ran with {what}"
     else:
