@@ -17,6 +17,7 @@ from trialwright.task import (
     Budget,
     Delivery,
     Keep,
+    LedgerPlan,
     Limits,
     Objective,
     Prune,
@@ -60,6 +61,10 @@ def without(name: str) -> Task:
         (replace(OLD, team=("tpe",)), "team: expert became tpe"),
         (replace(OLD, tree=Ucb(c=1.0)), "tree.c: 1.414 became 1.0"),
         (replace(OLD, runner=RunnerPlan(workers=2)), "runner.workers: none became 2"),
+        (
+            replace(OLD, ledger=LedgerPlan(url="postgresql://me@db/lab")),
+            "ledger.url: nothing became postgresql://me@db/lab",
+        ),
         (replace(OLD, prune=Prune(rule="asha")), "prune: none became"),
         (replace(OLD, keep=Keep(trials=3)), "keep.trials: 1 became 3"),
         (replace(OLD, description="new"), "description: nothing became new"),
