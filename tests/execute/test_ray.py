@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +18,6 @@ import psutil
 import pytest
 
 from tests.execute.orders import (
-    LITTER,
     PATIENCE_S,
     Heard,
     alive,
@@ -31,7 +32,8 @@ from tests.execute.test_local_leftovers import LITTER_AND_STAY
 from trialwright.errors import RunnerError
 from trialwright.execute import raycluster
 from trialwright.execute.ray import PLACE, RayRunner
-from trialwright.execute.runner import Order, Reported
+from trialwright.execute.runner import Order
+from trialwright.history import read
 from trialwright.task import Limits, RunnerPlan, RuntimeEnv
 
 ray = pytest.importorskip("ray")
@@ -307,3 +309,283 @@ def test_code_can_not_be_sent_over_a_connection_that_is_there(cluster: Any) -> N
     """What nodes get is settled when a process connects: asking for it later is an error."""
     with pytest.raises(RunnerError, match="connected to Ray already"):
         RayRunner(RunnerPlan(kind="ray", runtime_env=RuntimeEnv(working_dir=".")))
+
+
+# -- studies, coordinators that are killed, nodes that are lost
+
+SCRIPT = """
+import argparse, os, pathlib, time
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float)
+parser.add_argument("--out")
+parser.add_argument("--seconds", type=float, default=0)
+arguments = parser.parse_args()
+for step in range(1, 6):
+    time.sleep(arguments.seconds / 5)
+    print('@trialwright {"step": %d, "y": %r}' % (step, 1 - arguments.x**2), flush=True)
+out = pathlib.Path(arguments.out)
+(out / "model.bin").write_bytes(b"weights" * 300_000)
+if "ENDS" in os.environ:
+    with open(os.environ["ENDS"], "a") as ends:
+        ends.write(os.environ["TRIALWRIGHT_TRIAL"] + "\\n")
+"""
+
+
+def study(folder: Path, *, runner: str, trials: int = 3, seconds: float = 0) -> Path:
+    """Write a script and a study of it, in a folder of their own."""
+    folder.mkdir()
+    (folder / "train.py").write_text(SCRIPT)
+    path = folder / "study.yaml"
+    path.write_text(
+        f"""
+name: far
+goal: maximize y
+command: {sys.executable} train.py --x={{x}} --out={{folder}} --seconds={seconds}
+space: {{x: {{float: [-1, 1]}}}}
+team: [random]
+budget: {{trials: {trials}}}
+environment: {{set: {{ENDS: {folder.parent / "ends"}}}}}
+runner: {runner}
+"""
+    )
+    return path
+
+
+def trialwright(*words: str | Path) -> subprocess.Popen[str]:
+    """Start the command as a user would, in a process group of its own."""
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("trialwright"), *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def printed(process: subprocess.Popen[str]) -> str:
+    """Wait for a command that has to end well, and return what it printed."""
+    out, err = process.communicate(timeout=170)
+    assert process.returncode == 0, out + err
+    return out
+
+
+def test_code_that_is_sent_runs_in_the_nodes_own_folder(cluster: Any, tmp_path: Path) -> None:
+    """With `working_dir` nothing is shared: code goes there; log, metrics and files come back."""
+    path = study(
+        tmp_path / "home",
+        runner=f"{{kind: ray, address: '{cluster.address}', gpus: 0, workers: 2,"
+        " runtime_env: {working_dir: ., excludes: [runs]}}",
+    )
+    out = printed(trialwright("run", path, "--json"))
+    assert all(json.loads(line) for line in out.splitlines())
+    history = read(tmp_path / "home" / "runs" / "far")
+    assert [trial.state for trial in history.trials] == ["done"] * 3
+    for trial in history.trials:
+        folder = tmp_path / "home" / "runs" / "far" / "trials" / f"{trial.number:04d}-0.0"
+        assert json.loads((folder / PLACE).read_text())["shared"] is False
+        assert (folder / "model.bin").read_bytes() == b"weights" * 300_000
+        assert (folder / "stdout.log").read_text().count("@trialwright") == 5
+        assert len((folder / "metrics.jsonl").read_text().splitlines()) == 5
+        assert json.loads((folder / "exit.json").read_text())["status"] == 0
+        assert trial.run is not None
+        assert trial.run.observation is not None
+        assert len(trial.run.observation.curve.steps) == 5
+    shown = printed(trialwright("log", "1", path))
+    assert shown.count("@trialwright") == 5
+
+
+COORDINATOR = """
+import sys
+from pathlib import Path
+from tests.execute.orders import Heard, script
+from tests.execute.test_local_leftovers import LITTER_AND_STAY
+from trialwright.execute.ray import RayRunner
+from trialwright.task import RunnerPlan
+
+folder, address = Path(sys.argv[1]), sys.argv[2]
+plan = RunnerPlan(kind="ray", address=address or None, gpus=0, workers=2)
+with RayRunner(plan) as runner:
+    heard = Heard()
+    for number in range(2):
+        runner.start(script(folder, LITTER_AND_STAY, number=number), heard)
+    heard.report()
+    heard.report()
+    print("ready", flush=True)
+    heard.observation()
+"""
+
+
+def _killed(folder: Path, address: str) -> list[int]:
+    """Kill a coordinator whose runs go on, and return their processes."""
+    with in_background(folder, COORDINATOR, address) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        found = pids(folder, count=8)
+        assert len(alive(found)) == 8
+        process.kill()
+    return found
+
+
+def test_a_killed_coordinator_leaves_no_process(cluster: Any, tmp_path: Path) -> None:
+    """After `kill -9` the runs end on the cluster: their worker goes, and the guard sees it."""
+    found = _killed(tmp_path, cluster.address)
+    until(lambda: alive(found) == [])
+    until(lambda: all((tmp_path / "trials" / f"000{n}-0.0" / "exit.json").exists() for n in (0, 1)))
+
+
+@pytest.mark.slow
+def test_a_killed_coordinator_takes_its_own_cluster_along(tmp_path: Path) -> None:
+    """Of a cluster that was started for the study nothing is left either."""
+    before = set(psutil.pids())
+    found = _killed(tmp_path, "")
+    until(lambda: alive(found) == [])
+    until(lambda: _of_ray(set(psutil.pids()) - before) == [])
+
+
+def _of_ray(found: set[int]) -> list[int]:
+    names = []
+    for pid in found:
+        try:
+            command = psutil.Process(pid).cmdline()
+        except psutil.Error:
+            continue
+        if any("/ray/" in word or word.startswith("ray::") for word in command[:3]):
+            names.append(pid)
+    return names
+
+
+@pytest.mark.slow
+def test_trials_of_a_node_that_is_lost_run_elsewhere(cluster: Any, tmp_path: Path) -> None:
+    """A node is killed in mid-study: each trial ends once, and the record names the loss."""
+    lab = {"num_cpus": 1, "resources": {"lab": 1}, "object_store_memory": 80_000_000}
+    nodes = [cluster.add_node(**lab) for _ in range(2)]
+    try:
+        path = study(
+            tmp_path / "home",
+            runner=f"{{kind: ray, address: '{cluster.address}', gpus: 0, cpus: 1,"
+            " resources: {lab: 1}}",
+            trials=12,
+            seconds=1,
+        )
+        process = trialwright("run", path, "--json")
+        trials = tmp_path / "home" / "runs" / "far" / "trials"
+        until(lambda: len(_ends(tmp_path)) >= 3)
+        lost = nodes.pop()
+        _cut_off(_going_on(trials, lost.node_id))
+        cluster.remove_node(lost, allow_graceful=False)
+        out = printed(process)
+        assert all(json.loads(line) for line in out.splitlines())
+    finally:
+        for node in nodes:
+            cluster.remove_node(node)
+    history = read(tmp_path / "home" / "runs" / "far")
+    assert [trial.state for trial in history.trials] == ["done"] * 12
+    assert sorted(_ends(tmp_path)) == list(range(12))
+    runs = [run for trial in history.trials for run in trial.runs]
+    failed = [run.observation for run in runs if run.observation and run.observation.cause]
+    assert [observation.cause for observation in failed] == ["transient"]
+    assert "was lost" in failed[0].detail
+    used = {json.loads(found.read_text())["node_id"] for found in trials.glob(f"*/{PLACE}")}
+    assert len(used) == 2
+
+
+def _ends(folder: Path) -> list[int]:
+    """The trials whose script has come to its end, each as often as it has."""
+    path = folder / "ends"
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def _going_on(trials: Path, node_id: str) -> int:
+    """Wait for a run that has begun at a node and has a while to go; return its worker."""
+    found: list[int] = []
+
+    def look() -> bool:
+        for path in trials.glob(f"*/{PLACE}"):
+            try:
+                there = json.loads(path.read_text())
+                steps = (path.parent / "stdout.log").read_text().count("@trialwright")
+            except (OSError, ValueError):
+                continue
+            if steps < 3 and isinstance(there, dict) and there["node_id"] == node_id:
+                found.append(int(there["pid"]))
+        return bool(found)
+
+    until(look)
+    return found[0]
+
+
+def _cut_off(worker: int) -> None:
+    """End a node as a power cut does: its raylet, and all that runs below it, at once."""
+    raylet = psutil.Process(worker).parent()
+    assert raylet is not None
+    for process in [raylet, *raylet.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+STRANGER = """
+import sys
+import ray
+try:
+    ray.init(address=sys.argv[1], logging_level="CRITICAL", log_to_driver=False)
+except ConnectionError:
+    print("refused")
+else:
+    print("let in")
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_of_our_own_serves_nobody_without_its_token(tmp_path: Path) -> None:
+    """A cluster that is started for a study asks for a token, which only its process has."""
+    source = """
+import os, sys
+from trialwright.execute.ray import RayRunner
+from trialwright.task import RunnerPlan
+with RayRunner(RunnerPlan(kind="ray", workers=1)):
+    import ray
+    print(ray.get_runtime_context().gcs_address, os.environ["RAY_AUTH_TOKEN"], flush=True)
+    sys.stdin.read()
+"""
+    home = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    home["HOME"] = str(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", source],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=home,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        address, token = process.stdout.readline().split()
+        answers = [
+            subprocess.run(
+                [sys.executable, "-c", STRANGER, address],
+                env={**home, **told}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                text=True, check=False, timeout=120,
+            ).stdout.strip()
+            for told in ({}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token})
+        ]  # fmt: skip
+        process.communicate("")
+    assert answers == ["refused", "let in"]
+    assert not (tmp_path / ".ray" / "auth_token").exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_rays_memory_monitor_ends_is_out_of_memory(tmp_path: Path) -> None:
+    """Ray kills a worker where its node runs out of memory: the cause says so, and what to set."""
+    source = """
+import sys
+from pathlib import Path
+from tests.execute.orders import ended, script
+from trialwright.execute.ray import RayRunner
+from trialwright.task import RunnerPlan
+with RayRunner(RunnerPlan(kind="ray", gpus=0, workers=1)) as runner:
+    observation = ended(runner, script(Path(sys.argv[1]), "import time; time.sleep(100)"))
+    print(observation.outcome, observation.cause, "memory:" in observation.detail)
+"""
+    monitor = {"RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "1000"}
+    answer = subprocess.run(
+        [sys.executable, "-c", source, str(tmp_path)],
+        env={**os.environ, **monitor}, cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE, text=True, check=True, timeout=170,
+    )  # fmt: skip
+    assert answer.stdout.split() == ["failed", "out_of_memory_host", "True"]

@@ -38,6 +38,9 @@ LOOK_S = 5.0
 WAIT_S = 0.2
 """Seconds between looks at whether a run that waits for a node is still wanted."""
 
+REACH_S = 120.0
+"""Seconds that a worker may be out of reach. Ray takes some twenty to give a node up."""
+
 PLACE = "ray.json"
 """File in a run's folder: where it ran."""
 
@@ -120,10 +123,8 @@ class RayRunner:
         self._look_at = 0.0
         self._closing = False
         try:
-            self._usual: raycluster.Needs = self._needs(
-                1.0 if isinstance(plan.cpus, str) else plan.cpus,
-                None if isinstance(plan.gpus, str) else plan.gpus,
-            )
+            usual = 1.0 if isinstance(plan.cpus, str) else plan.cpus
+            self._usual: raycluster.Needs = self._needs(usual, None)
             self._check_room(self._usual)
         except RunnerError:
             self.close()
@@ -207,6 +208,8 @@ class RayRunner:
     # -- what fits
 
     def _needs(self, cpus: float, gpus: float | None) -> dict[str, float]:
+        if gpus is None and not isinstance(self._plan.gpus, str):
+            gpus = self._plan.gpus
         if gpus is None:
             gpus = float(any(node.get("GPU", 0) >= 1 for node in self._there()))
         return raycluster.needs(self._plan, cpus=cpus, gpus=gpus)
@@ -283,7 +286,7 @@ class RayRunner:
         assert worker.place is not None
         run.began = time.monotonic()
         (run.order.folder / PLACE).write_text(run.secret, encoding="utf-8")
-        away = self._answer(run, worker.actor.start.remote(self._shipment(run)))
+        away = self._answer(run, worker.actor.start, self._shipment(run))
         with self._guarding:
             run.begun = True
             asked = run.asked
@@ -301,8 +304,7 @@ class RayRunner:
         """Hand on what a run reports, and keep its log here, until it has finished."""
         number = 0
         while True:
-            asked = worker.actor.news.remote(number, home.log_at)
-            news: News = self._answer(run, asked)
+            news: News = self._answer(run, worker.actor.news, number, home.log_at, run.asked)
             home.take(news)
             number += len(news.events)
             for event in news.events:
@@ -320,8 +322,8 @@ class RayRunner:
         if not home.distant:
             return observation
         warnings = home.bring(
-            self._answer(run, worker.actor.left.remote()),
-            lambda name, at: self._answer(run, worker.actor.read.remote(name, at)),
+            self._answer(run, worker.actor.left),
+            lambda name, at: self._answer(run, worker.actor.read, name, at),
         )
         worker.actor.clear.remote()
         return home.translated(observation, warnings=warnings)
@@ -373,16 +375,26 @@ class RayRunner:
             own_packages=bool(self._plan.runtime_env.pip),
         )
 
-    def _answer(self, run: _Run, asked: Any) -> Any:
-        """Wait for what a worker says.
+    def _answer(self, run: _Run, method: Any, *arguments: object) -> Any:
+        """Ask a worker something that may be asked twice, and wait for what it says.
+
+        One that can't be reached is asked again until Ray knows whether its node is lost.
 
         Raises:
             RayError: it is gone, or it failed.
         """
-        while not self._ray.wait([asked], timeout=1.0)[0]:
-            if run.given_up:
-                raise _GivenUp
-        return self._ray.get(asked)
+        deadline = time.monotonic() + REACH_S
+        while True:
+            asked = method.remote(*arguments)
+            while not self._ray.wait([asked], timeout=1.0)[0]:
+                if run.given_up:
+                    raise _GivenUp
+            try:
+                return self._ray.get(asked)
+            except self._ray.exceptions.ActorUnavailableError:
+                if run.given_up or time.monotonic() > deadline:
+                    raise
+                time.sleep(1.0)
 
     def _discard(self, run: _Run) -> None:
         if run.worker is not None:

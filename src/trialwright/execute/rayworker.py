@@ -32,6 +32,8 @@ CHUNK = 1 << 20
 NEWS_S = 0.5
 """Seconds that a question for news waits for some."""
 
+Stop = Literal["pruned", "cancelled"]
+
 RUN = "TRIALWRIGHT_RUN"
 """Environment variable of a run that names it, and its study."""
 
@@ -109,6 +111,7 @@ class Worker:
         self._order: Order | None = None
         """As it is carried out here."""
         self._handle: Handle | None = None
+        self._secret = ""
         self._events: list[Event] = []
         self._away: Path | None = None
         """The run's folder where the near side does not see it."""
@@ -130,6 +133,9 @@ class Worker:
         Raises:
             RunnerError: this node can't run anything.
         """
+        if shipment.secret == self._secret:  # the answer was lost on its way
+            return self._away and self._away / "run"
+        self._secret = shipment.secret
         tree.sweep(RUN, shipment.order.environment.get(RUN, ""))
         self._events = []
         self._away = None
@@ -143,16 +149,19 @@ class Worker:
         self._handle = self._local.start(order, self._take)
         return self._away and self._away / "run"
 
-    def stop(self, outcome: Literal["pruned", "cancelled"]) -> None:
+    def stop(self, outcome: Stop) -> None:
         """Ask the run to end."""
         if self._handle is not None:
             self._handle.stop(outcome)
 
-    def news(self, after: int, log_at: int | None) -> News:
+    def news(self, after: int, log_at: int | None, asked: Stop | None = None) -> News:
         """Return the events from number `after` on; waits for some, but not for long.
 
-        `log_at` is how much of the log is known at the near side, None where it sees the log.
+        `log_at` is how much of the log is known at the near side, None where it sees the log;
+        `asked` why the run is to end, in case `stop` was lost on its way.
         """
+        if asked is not None:
+            self.stop(asked)
         with self._changed:
             self._changed.wait_for(lambda: len(self._events) > after, NEWS_S)
             events = tuple(self._events[after:])
