@@ -170,7 +170,6 @@ def _options(plan: RunnerPlan, *, address: str | None, folder: Path) -> dict[str
         },
         "object_store_memory": STORE_BYTES,
         "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",
     }
 
 
