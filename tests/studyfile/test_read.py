@@ -79,7 +79,8 @@ tree: {c: 0.5, rule: variant, mutate: 2}
 block: 12
 instructions: notes.txt
 runner:
-  {kind: local, workers: 4, cpus: 2, gpus: "1 if depth > 3 else 0.5", memory: 2GiB, disk_floor: 5GiB}
+  {kind: local, workers: 4, cpus: 2, gpus: "1 if depth > 3 else 0.5", memory: 2GiB,
+   disk_floor: 5GiB}
 schedule: {first: cheap, cost: depth * lr}
 heal: false
 confidence: 0.9
