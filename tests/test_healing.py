@@ -441,9 +441,15 @@ def test_nothing_is_launched_below_the_floor_of_the_disk(tmp_path: Path) -> None
 
 
 def test_old_folders_go_and_those_of_the_best_stay(tmp_path: Path) -> None:
-    """The latest runs keep their folders, failed ones apart, and the best its own for ever."""
-    script = "import sys\nbatch = int(sys.argv[1])\nassert batch != 16\nprint(f'y={batch}')\n"
-    sizes = (256, 32, 16, 64, 16, 32, 64, 128)
+    """The latest runs keep their folders, failed ones apart; the best, and whose files stay, do."""
+    script = """
+import os, pathlib, sys
+batch = int(sys.argv[1])
+pathlib.Path(os.environ["TRIALWRIGHT_FOLDER"], "model.pt").touch()
+assert batch != 16
+print(f"y={batch}")
+"""
+    sizes = (256, 128, 16, 64, 16, 32, 64, 32)
     rates = [0.5 + 0.01 * place for place in range(len(sizes))]
     starts = tuple(
         {"batch_size": size, "learning_rate": rate} for size, rate in zip(sizes, rates, strict=True)
@@ -453,7 +459,7 @@ def test_old_folders_go_and_those_of_the_best_stay(tmp_path: Path) -> None:
         script,
         start=starts,
         budget=Budget(trials=len(sizes)),
-        keep=Keep(runs=2),
+        keep=Keep(runs=3, files=("*.pt",), trials=2),
     )
     history = Study(wanted, tmp_path / "runs").run()
     left = [
@@ -462,5 +468,7 @@ def test_old_folders_go_and_those_of_the_best_stay(tmp_path: Path) -> None:
         if run_folder(tmp_path / "runs", trial.runs[0].key).exists()
     ]
     assert history.best().number == 0
-    assert left == [0, 2, 4, 7]
+    assert left == [0, 1, 2, 4, 7]
     assert (run_folder(tmp_path / "runs", history.trials[2].runs[0].key) / "stdout.log").exists()
+    kept = sorted(path.parent.name for path in (tmp_path / "runs" / "trials").glob("*/model.pt"))
+    assert kept == ["0000-0.0", "0001-0.0"]

@@ -351,7 +351,7 @@ class Session:
         self._stored = Folders(self._task.keep, folders=self._folders)
         for trial in self.history.finished():
             self._keeper.settle(trial, self.history)
-            self._stored.settle(trial, self.history)
+            self._stored.settle(trial, self.history, holders=self._keeper.holders)
         self._twins = Twins(self.history)
         self._recover()
         for trial in self.history.finished():
@@ -528,7 +528,7 @@ class Session:
         elif (said := healing.outcome(self.history, trial)) is not None:
             self._note(said)
         self._keeper.settle(trial, self.history)
-        self._stored.settle(trial, self.history)
+        self._stored.settle(trial, self.history, holders=self._keeper.holders)
 
     def _judge_again(self, changed: Trial) -> None:
         """Renew the verdicts that a replicate or a rerun of `changed` may alter."""

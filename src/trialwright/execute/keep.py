@@ -26,6 +26,11 @@ class Keeper:
         self._folders = folders
         self._holders: list[int] = []
 
+    @property
+    def holders(self) -> frozenset[int]:
+        """The trials whose files are kept, by number."""
+        return frozenset(self._holders)
+
     def settle(self, trial: Trial, history: History) -> None:
         """Take in a trial that has ended, and remove the files of whoever falls behind."""
         if not self._keep.files:
@@ -56,7 +61,8 @@ class Folders:
     """Holds the folders of the latest `keep.runs` runs, and of as many that failed.
 
     Never removed are those of the best, of whatever is kept or unconfirmed, of what these were
-    held against, and of trials that go on. A trial costs the same to settle at any length.
+    held against, of trials whose large files are kept, and of those that go on. A trial costs the
+    same to settle at any length.
     """
 
     def __init__(self, keep: Keep, *, folders: Callable[[Trial], list[Path]]) -> None:
@@ -66,8 +72,11 @@ class Folders:
         """Runs of each trial, the trial that ended last behind the others."""
         self._failed: dict[int, int] = {}
 
-    def settle(self, trial: Trial, history: History) -> None:
-        """Take in a trial that has ended, and remove the oldest folders that are too many."""
+    def settle(self, trial: Trial, history: History, *, holders: frozenset[int]) -> None:
+        """Take in a trial that has ended, and remove the oldest folders that are too many.
+
+        `holders`: the trials whose large files are kept.
+        """
         if self._most is None:
             return
         for queue in (self._well, self._failed):
@@ -77,7 +86,7 @@ class Folders:
         excess = sum(queue.values()) - self._most
         if excess <= 0:
             return
-        spared = _spared(history)
+        spared = _spared(history) | holders
         for number in [number for number in queue if number not in spared]:
             if excess <= 0:
                 break
