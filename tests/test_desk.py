@@ -22,6 +22,7 @@ from trialwright.records import Admission, Claim, Extent, Observation, Refusal, 
 from trialwright.report.write import write
 from trialwright.study import Study
 from trialwright.studyfile import load
+from trialwright.task import RunnerPlan
 
 LIMIT_S = 60.0
 
@@ -94,6 +95,17 @@ def test_a_run_is_handed_out_ready_to_be_run(tmp_path: Path) -> None:
     assert asked.environment["TRIALWRIGHT_SEED"] == str(asked.order.seed)
     assert "lr:" in Path(asked.environment["TRIALWRIGHT_CONFIG"]).read_text()
     assert asked.order.folder.is_dir()
+
+
+def test_what_was_interrupted_needs_no_cluster_to_be_taken_up(tmp_path: Path) -> None:
+    """Where the runs' own machine has GPUs, an agent on one without them is handed the run anew."""
+    lay_out(tmp_path, sleep=5.0)
+    with pytest.raises(AssertionError), coordinator(tmp_path) as process:
+        process.kill()
+    task = replace(load(tmp_path / "study.yaml"), runner=RunnerPlan(gpus=4))
+    asked = Desk(Study(task, tmp_path / "runs" / "toy"), by="visitor").ask()
+    assert asked.run.trial == 0
+    assert asked.run.attempt == 1
 
 
 def test_two_that_ask_are_handed_different_runs(tmp_path: Path) -> None:

@@ -112,9 +112,9 @@ class Assignment:
 class Elsewhere:
     """A runner whose runs happen elsewhere: it lays their files out and keeps their orders."""
 
-    def __init__(self, plan: RunnerPlan, lock: int) -> None:
+    def __init__(self, lock: int) -> None:
         self.orders: list[Order] = []
-        self._plan, self._lock = plan, lock
+        self._lock = lock
 
     @property
     def slots(self) -> int:
@@ -142,7 +142,8 @@ class Elsewhere:
 
     def recover(self, order: Order) -> Observation | None:
         """Return what an interrupted run of our own showed, as the local runner reads it."""
-        with LocalRunner(self._plan, lock=self._lock) as local:
+        # Any plan will do: what the study asks of a cluster, this machine need not have.
+        with LocalRunner(RunnerPlan(workers=1, gpus=0), lock=self._lock) as local:
             return local.recover(order)
 
     def close(self) -> None:
@@ -335,7 +336,7 @@ class Desk:
         made: list[Elsewhere] = []
 
         def elsewhere(lock: int) -> Elsewhere:
-            made.append(Elsewhere(self.study.task.runner, lock))
+            made.append(Elsewhere(lock))
             return made[0]
 
         with self.study.session(by=self.by, elsewhere=elsewhere) as session:
