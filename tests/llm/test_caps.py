@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -154,6 +155,9 @@ def test_a_cap_in_model_time_holds_over_a_kill_and_a_resume(tmp_path: Path) -> N
         _killed_at_question(server, tmp_path, number=1, script=late)
         before = read(tmp_path / "runs" / "capped")
         assert [one.seconds >= 3.0 for one in before.exchanges] == [True]
+        told = command_ran(tmp_path, "status").stdout
+        assert re.search(r"model \(.*\) has a share of \d+%", told.replace("\n", " "))
+        assert re.search(r"Left of the caps: 3,5\d\d s", told.replace("\n", " "))
         (tmp_path / "study.yaml").write_text(text.replace("model_time: 1h", "model_time: 3s"))
         answer = command_ran(tmp_path, "run", "--plain")
         assert answer.returncode == 0, answer.stderr

@@ -17,6 +17,7 @@ from trialwright.app.logs import trial_of
 from trialwright.app.place import shown, to_read
 from trialwright.app.service.told import service_document, service_lines
 from trialwright.history import History
+from trialwright.propose.estimate import estimate
 from trialwright.report import terminal, tree, write
 from trialwright.report.dependence import looked
 from trialwright.report.final import final_analysis
@@ -37,6 +38,9 @@ def status(study: Path | None, *, json: bool) -> None:
         _print(f"{going} is running this study")
     elif history.closed is None or history.pending():
         _print("no process is running this study; `trialwright run` resumes it")
+    to_come = estimate(history.task, history) if going or history.closed is None else None
+    if to_come is not None and to_come.trials:
+        _print(str(to_come))
     for line in service_lines(folder, entries):
         _print(line)
 
