@@ -76,7 +76,7 @@ def test_a_wrong_answer_is_put_right_by_a_second_start(wrapped: bool, tmp_path: 
 
 def test_repairs_end(tmp_path: Path) -> None:
     """A program that never gets it right is started three times in a turn, and costs the turn."""
-    history = ran(task("expert", counted(tmp_path, OUTSIDE), trials=3), tmp_path / "study")
+    history = ran(task("expert", counted(tmp_path, OUTSIDE), trials=5), tmp_path / "study")
     assert set(makers(history)) == {"expert"}
     for exchange in asked(history):
         assert (exchange.outcome, exchange.repairs) == ("failed", ("outside",) * 3)

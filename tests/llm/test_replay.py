@@ -57,7 +57,7 @@ def proposals(history: History) -> list[Proposal]:
 def test_a_replay_proposes_exactly_the_same(tmp_path: Path) -> None:
     """Tools, repairs, lost turns and odd characters included; the server is gone."""
     with serving("openai", script) as server:
-        what = task("expert", agent(server, timeout_s=5.0), trials=14)
+        what = task("random", agent(server, timeout_s=5.0), trials=14)
         recorded = ran(what, tmp_path / "recorded")
     asked_for = len(server.requests)
     played = ran(what, tmp_path / "played", replay=tmp_path / "recorded" / TAPE)

@@ -103,7 +103,7 @@ def test_an_empty_list_is_told(tmp_path: Path) -> None:
 def test_after_two_repairs_the_next_member_takes_the_turn(tmp_path: Path) -> None:
     """Three answers per turn and no more; the trial that takes the turn says whose it was."""
     with serving("openai", playing(final(change("rate", 5)))) as server:
-        history = ran(task("expert", agent(server), trials=3), tmp_path)
+        history = ran(task("expert", agent(server), trials=5), tmp_path)
     turns = asked(history)
     assert turns
     assert {turn.repairs for turn in turns} == {("outside",) * 3}
