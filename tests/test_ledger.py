@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -237,3 +238,18 @@ def test_a_full_disk_is_an_error_and_the_ledger_stays_whole(path: Path) -> None:
         ledger.append(RECORDS * 20, len(RECORDS))
     assert len(ledger.read()) == len(RECORDS)
     ledger.close()
+
+
+def test_many_may_make_the_same_ledger_at_once(tmp_path: Path) -> None:
+    """Whoever opens a new file while others do waits for them, and finds a ledger."""
+
+    def opened(path: Path) -> int:
+        ledger = SqliteLedger(path)
+        try:
+            return len(ledger.read())
+        finally:
+            ledger.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        for round_ in range(60):
+            assert list(pool.map(opened, [tmp_path / f"{round_}.db"] * 6)) == [0] * 6

@@ -25,6 +25,9 @@ from trialwright.records import RECORD, SCHEMA, Entry, Record
 APPLICATION = 0x54574C47
 """Marks a SQLite file as a ledger ("TWLG"), in its header."""
 
+BUSY_S = 30.0
+"""Seconds that another process which has the file open may keep it busy."""
+
 _CREATE = """
 CREATE TABLE record (
   sequence INTEGER PRIMARY KEY,
@@ -94,7 +97,7 @@ class SqliteLedger:
         # One writer thread at a time is the study's promise; the runner's thread never writes.
         with _explained(path):
             self._connection = sqlite3.connect(
-                path, timeout=30.0, isolation_level=None, check_same_thread=False
+                path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
         try:
             with _explained(path):
@@ -171,8 +174,9 @@ class SqliteLedger:
         return row[0] or 0
 
     def _prepare(self) -> None:
-        application = self._pragma("application_id")
+        # In this order: whoever makes the table meanwhile marks the file in the same transaction.
         empty = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        application = self._pragma("application_id")
         if application != APPLICATION and not empty:
             raise LedgerError(
                 f"{self.path} is a database of something else, not a ledger: name"
@@ -181,7 +185,7 @@ class SqliteLedger:
         if application == APPLICATION:
             self._version = self._checked_version()
         # Order matters: the journal mode can't change within a transaction.
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         # Commits are ordered, not forced to the disk: that is `sync`'s.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         if empty:
@@ -191,6 +195,19 @@ class SqliteLedger:
                 self._connection.execute(_CREATE)
                 self._connection.execute(f"PRAGMA application_id = {APPLICATION}")
                 self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+    def _write_ahead(self) -> None:
+        """Switch to the write-ahead log. For this SQLite waits for nobody who opens it as well."""
+        deadline = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _checked_version(self) -> int:
         version = self._pragma("user_version")
