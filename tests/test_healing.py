@@ -132,7 +132,9 @@ def test_first_failures_wait_for_their_remedies(tmp_path: Path) -> None:
     history = Study(wanted, tmp_path / "runs").run()
     assert history.closed.reason == "budget"
     sizes = sorted(trial.configuration["batch_size"] for trial in history.trials)
-    assert sizes == [64, 64, 128, 128, 256, 256]
+    # Two workers: the sixth trial is the second remedy's, or already the team's own.
+    assert sizes[1:] == [64, 128, 128, 256, 256]
+    assert sizes[0] <= 64
     assert len(history.done()) == 2
 
 
