@@ -198,10 +198,13 @@ def begun(folder: Path) -> bool:
     return (folder / LEDGER).is_file() or (folder / NOTE).is_file()
 
 
-def locked(folder: Path) -> bool:
-    """Say whether a process on this machine is running the study in `folder`."""
+def locked(folder: Path, name: str = "lock") -> bool:
+    """Say whether a process on this machine holds a lock of the study in `folder`.
+
+    By default that of whoever is running the study.
+    """
     try:
-        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from trialwright.errors import StudyBusy
+from trialwright.store import locked
 
 NAME = "service.json"
 LOCK = "service.lock"
@@ -60,19 +61,7 @@ def read(folder: Path) -> Card | None:
 
 def alive(folder: Path) -> bool:
     """Say whether a service of the study is alive on this machine."""
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return False
+    return locked(folder, LOCK)
 
 
 @contextmanager
