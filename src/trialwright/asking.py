@@ -8,7 +8,6 @@ asked for how much is decided by the team's shares; what an offer is worth, by `
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -43,8 +42,6 @@ class Offered:
     """Why there are none, as the member said, or what it raised."""
     broken: bool = False
     """Whether it raised what no proposer may: a fault of its own."""
-    seconds: float
-    """That it took."""
 
 
 Inbox = Callable[[Offered], None]
@@ -90,7 +87,6 @@ class _Mind:
     def think(self, n: int) -> Offered:
         """Ask the member, whatever it does."""
         name, history = self._member.name, self._history
-        began = time.monotonic()
         proposals: object = []
         problem, broken = "", False
         try:
@@ -105,7 +101,6 @@ class _Mind:
             proposals=proposals,
             problem=problem[:LONGEST_PROBLEM],
             broken=broken,
-            seconds=time.monotonic() - began,
         )
 
 
