@@ -9,7 +9,8 @@ import pytest
 
 from tests.propose.proposer_conformance import MIXED, Journal, task_of
 from trialwright.analysis.compare import hypothesis_status
-from trialwright.propose import knowledge, reasons, words
+from trialwright import knowledge
+from trialwright.propose import reasons, words
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.expert import Expert
 from trialwright.propose.moves import Move, moves

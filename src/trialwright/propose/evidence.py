@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from trialwright import knowledge
 from trialwright.analysis.curves import diagnose
 from trialwright.analysis.surrogate import Data, Feasibility, Surrogate, fit
 from trialwright.history import History, Run, Trial
-from trialwright.propose import knowledge
+from trialwright.knowledge import MetricFacts
 from trialwright.propose.credit import distrusted
-from trialwright.propose.knowledge import MetricFacts
 from trialwright.propose.moves import Seen
 from trialwright.propose.prior import Prior
 from trialwright.records import Cause, Diagnosis, Interval

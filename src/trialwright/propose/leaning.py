@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from trialwright.propose import knowledge
+from trialwright import knowledge
 from trialwright.propose.moves import Seen, failure_signs, record_of, signs_of, steps_of
 from trialwright.propose.prior import Prior, is_unordered, place_of
 from trialwright.space import Configuration

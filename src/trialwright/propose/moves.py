@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from trialwright import knowledge
 from trialwright.expression import Scalar, evaluate
 from trialwright.history import Trial
-from trialwright.propose import knowledge
-from trialwright.propose.knowledge import Advice, MetricFacts, MoveRule
+from trialwright.knowledge import Advice, MetricFacts, MoveRule
 from trialwright.propose.prior import (
     Prior,
     at_place,

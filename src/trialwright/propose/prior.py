@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from trialwright import knowledge
 from trialwright.errors import SpaceError
 from trialwright.expression import Scalar
-from trialwright.propose import knowledge
-from trialwright.propose.knowledge import Advice, Recipe
+from trialwright.knowledge import Advice, Recipe
 from trialwright.space import Choice, Configuration, Float, Int, Ordinal, Parameter, Space
 from trialwright.task import Task
 

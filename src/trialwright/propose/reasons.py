@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from trialwright import knowledge
 from trialwright.expression import Scalar
 from trialwright.history import Trial
-from trialwright.propose import knowledge
+from trialwright.knowledge import Advice
 from trialwright.propose.evidence import Evidence
-from trialwright.propose.knowledge import Advice
 from trialwright.propose.moves import Move
 from trialwright.propose.prior import is_unordered, place_of
 from trialwright.space import Configuration

@@ -18,7 +18,7 @@ from trialwright.analysis.gains import MOST_SEEDS
 from trialwright.analysis.importance import Influence
 from trialwright.expression import Scalar
 from trialwright.history import History, Trial
-from trialwright.propose.knowledge import Advice as Knowledge
+from trialwright.knowledge import Advice as Knowledge
 from trialwright.propose.prior import Prior, at_place, place_of
 from trialwright.records import Cause, Diagnosis
 from trialwright.report import counting, words

@@ -23,7 +23,7 @@ from trialwright.app.init.telling import tell
 from trialwright.app.script.reading import read_script
 from trialwright.app.script.setting import Interface, Reported, Script, Setting
 from trialwright.errors import StudyError
-from trialwright.propose.knowledge import family_of
+from trialwright.knowledge import family_of
 from trialwright.studyfile import parse
 from trialwright.studyfile.fields import seconds
 from trialwright.studyfile.tree import Place, Tree

@@ -5,39 +5,21 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from trialwright.app.script.names import vocabulary
 from trialwright.app.script.setting import Script, Setting
+from trialwright.code.compared import compared
+from trialwright.code.names import KINDS, is_seed_option, is_switch
+from trialwright.code.names import is_place as is_place_name
 from trialwright.errors import SpaceError
 from trialwright.expression import Scalar
-from trialwright.propose.knowledge import guess_domain
-from trialwright.propose.knowledge.base import is_ignored
+from trialwright.knowledge import guess_domain
+from trialwright.knowledge.base import is_ignored
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter
 
 MOST_OPTIONS = 8
 """A choice among more is a list of models or data sets, not a setting to tune in ten trials."""
-
-_SEED = re.compile(r"(.*[._])?(random_|manual_|rng_)?(seed|random_state|rng)(_?\d)?", re.IGNORECASE)
-_PLACE = re.compile(
-    r"(log|out|output|outputs|save|ckpt|checkpoint|checkpoints|result|results|tb|tensorboard|run"
-    r"|work|exp|model_save|export|artifact)s?_?(dir|folder|path|root|directory|to)"
-    r"|logdir|outdir|savedir|workdir|rundir|output|out",
-    re.IGNORECASE,
-)
-_KINDS = vocabulary("loss criterion model net arch architecture backbone encoder scheduler")
-"""Names that usually are part of the task, but are knobs where the script lists a few options."""
-
-_SWITCHES = vocabulary(
-    "amsgrad anneal annealing attention augment augmentation average averaged balance"
-    " balanced batchnorm bias bidirectional bn bootstrap center centered clip cosine cutmix"
-    " decay dropout early ema fit gate gated intercept layernorm linear log loops mixup"
-    " momentum nesterov norm normalise normalize normalized oblivious oversample pca pool"
-    " pooling preactivation residual scale scaled scaling schedule shrinking skip smote"
-    " standardise standardize stopping tie tied tta warm warmup weighted whiten"
-)
-"""Words in the names of switches that change how a model learns."""
 
 _LISTED = re.compile(
     r"[\[({]([\w.+-]+(?:\s*[,|/]\s*[\w.+-]+)+)[\])}]|\b([\w.+-]+(?:\s*\|\s*[\w.+-]+)+)\b"
@@ -81,22 +63,22 @@ def guess_all(
     settings: Iterable[Setting], script: Script, *, family: str | None, metric: str
 ) -> list[Guess]:
     """Guess what to do with each setting, in their order."""
-    compared = _compared(script.text)
+    options = compared(_parsed(script.text))
     return [
-        _guess(setting, family=family, metric=metric, compared=compared.get(_last(setting), ()))
+        _guess(setting, family=family, metric=metric, compared=options.get(_last(setting), ()))
         for setting in settings
     ]
 
 
 def is_seed(setting: Setting) -> bool:
     """Say whether a setting is the random seed."""
-    return bool(_SEED.fullmatch(setting.name)) and setting.type in ("int", "unknown")
+    return is_seed_option(setting.name) and setting.type in ("int", "unknown")
 
 
 def is_place(setting: Setting) -> bool:
     """Say whether a setting names a folder that the script writes to."""
     return (
-        bool(_PLACE.fullmatch(_last(setting)))
+        is_place_name(_last(setting))
         and isinstance(setting.default, str)
         and bool(setting.default)
         and "{" not in setting.default
@@ -134,7 +116,7 @@ def _listed(setting: Setting, options: tuple[Scalar, ...], *, metric: str, note:
     if setting.required:
         first = str(options[0])
         return Passed(setting, first, f"required; the first of {', '.join(map(str, options))}")
-    kind = next((word for word in re.split(r"[_\W]+", name) if word in _KINDS), "")
+    kind = next((word for word in re.split(r"[_\W]+", name) if word in KINDS), "")
     if is_ignored(name) and not kind:
         return Left(setting, "part of the task or of the machine")
     if kind == "loss" and "loss" in metric.lower():
@@ -149,9 +131,7 @@ def _listed(setting: Setting, options: tuple[Scalar, ...], *, metric: str, note:
 
 
 def _switch(setting: Setting) -> Guess:
-    words = {word for word in re.split(r"[_\W]+", setting.name.lower()) if word}
-    telling = words & _SWITCHES and not words & {"no", "cuda", "gpu", "file", "dir", "print"}
-    if not telling:
+    if not is_switch(setting.name):
         reason = "part of the task or of the machine" if is_ignored(_last(setting)) else "a switch"
         return Left(setting, reason)
     default = setting.default if isinstance(setting.default, bool) else None
@@ -226,56 +206,12 @@ def _as_typed(guessed: Parameter, setting: Setting) -> Parameter | None:
     return Float(guessed.name, float(low), float(high), log=log, default=float(default))
 
 
-def _compared(text: str) -> dict[str, tuple[Scalar, ...]]:
-    """The texts that each name is compared with: `args.act == "relu"`, `act in ("a", "b")`."""
-    found: dict[str, dict[Scalar, None]] = {}
-    for node in ast.walk(_parsed(text)):
-        for name, value in _comparisons(node):
-            found.setdefault(name, {})[value] = None
-    found.pop("", None)
-    return {name: tuple(values) for name, values in found.items()}
-
-
-def _comparisons(node: ast.AST) -> Iterator[tuple[str, str]]:
-    match node:
-        case ast.Compare(left=left, ops=[_], comparators=[right]):
-            yield from ((_name(left), text) for text in _texts(right))
-            yield from ((_name(right), text) for text in _texts(left))
-        case ast.Match(subject=subject, cases=cases):
-            values = (inner for case in cases for inner in ast.walk(case.pattern))
-            held = (value.value for value in values if isinstance(value, ast.MatchValue))
-            yield from ((_name(subject), text) for value in held for text in _texts(value))
-        case ast.Subscript(value=ast.Dict(keys=keys), slice=index):
-            held = (key for key in keys if key is not None)
-            yield from ((_name(index), text) for key in held for text in _texts(key))
-
-
 def _parsed(text: str) -> ast.AST:
     """Several files' texts, one after the other, are no file: each was parsed before."""
     try:
         return ast.parse(text)
     except SyntaxError:
         return ast.Module(body=[], type_ignores=[])
-
-
-def _texts(node: ast.expr) -> list[str]:
-    match node:
-        case ast.Constant(value=str() as text) if text:
-            return [text]
-        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
-            return [text for element in elements for text in _texts(element)]
-    return []
-
-
-def _name(node: ast.expr) -> str:
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case ast.Subscript(slice=ast.Constant(value=str() as name)):
-            return name
-        case ast.Call(func=ast.Attribute(value=inner, attr="lower" | "upper" | "strip")):
-            return _name(inner)
-    return ""
 
 
 def _in_help(setting: Setting) -> list[str]:

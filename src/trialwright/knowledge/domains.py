@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from trialwright.expression import Scalar
-from trialwright.propose.knowledge.base import Advice, advice, concept_of, is_ignored
+from trialwright.knowledge.base import Advice, advice, concept_of, is_ignored
 from trialwright.space import Choice, Float, Int, Parameter
 
 LARGEST_FACTOR = 10.0

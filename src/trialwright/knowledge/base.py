@@ -257,7 +257,7 @@ def lineage(family: str | None) -> tuple[str, ...]:
 
 @cache
 def _load(name: str) -> Any:
-    text = files("trialwright.propose.knowledge").joinpath(name).read_text(encoding="utf-8")
+    text = files("trialwright.knowledge").joinpath(name).read_text(encoding="utf-8")
     return yaml.load(text, Loader=_LOADER)  # noqa: S506  # a safe loader, in C where there is one
 
 

@@ -4,7 +4,7 @@ Concepts (`concepts.yaml`) say what a parameter's name means; families (`familie
 for a kind of model; `metrics.yaml` knows what metrics can be. It knows no space and no history.
 """
 
-from trialwright.propose.knowledge.base import (
+from trialwright.knowledge.base import (
     Advice,
     MetricFacts,
     MoveRule,
@@ -19,7 +19,7 @@ from trialwright.propose.knowledge.base import (
     recipes,
     settled,
 )
-from trialwright.propose.knowledge.domains import guess_domain
+from trialwright.knowledge.domains import guess_domain
 
 __all__ = [
     "Advice",

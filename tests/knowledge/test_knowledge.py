@@ -11,9 +11,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from trialwright import knowledge
 from trialwright.expression import Scalar, evaluate
-from trialwright.propose import knowledge
-from trialwright.propose.knowledge import (
+from trialwright.knowledge import (
     advice,
     concept_of,
     family_of,
@@ -24,13 +24,13 @@ from trialwright.propose.knowledge import (
     recipes,
     settled,
 )
-from trialwright.propose.knowledge.base import lineage
+from trialwright.knowledge.base import lineage
 from trialwright.records import Cause, Finding
 from trialwright.space import Choice, Float, Int, Space
 
 
 def loaded(name: str) -> Any:
-    text = files("trialwright.propose.knowledge").joinpath(name).read_text(encoding="utf-8")
+    text = files("trialwright.knowledge").joinpath(name).read_text(encoding="utf-8")
     return yaml.safe_load(text)
 
 

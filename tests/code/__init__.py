@@ -1,0 +1,1 @@
+"""Tests of `trialwright.code`."""  # noqa: A005  # a package within tests
