@@ -294,6 +294,45 @@ def noise(
 
 
 @app.command()
+def plan(
+    study: Annotated[
+        Path | None,
+        typer.Argument(help="The study: its file or folder; else ./study.yaml.", metavar="[STUDY]"),
+    ] = None,
+    *,
+    workers: Annotated[
+        str | None, typer.Option(help="Numbers of workers to compare.", metavar="N,N,...")
+    ] = None,
+    team: Annotated[
+        str | None, typer.Option(help="Teams to compare, members joined by +.", metavar="TEAM,...")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials in all.", min=1)] = None,
+    seconds_per_run: Annotated[
+        float | None, typer.Option(help="That a run takes, where none has shown it.")
+    ] = None,
+    failures: Annotated[
+        float | None, typer.Option(help="Share of the runs that fail, such as 0.05.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Results to take as the landscape, in CSV.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say before a campaign when it will be done, what it will cost and how good it gets."""
+    from trialwright.app.plan.command import plan_study, wishes_of
+
+    wishes = wishes_of(
+        workers=workers,
+        team=team,
+        trials=trials,
+        run_s=seconds_per_run,
+        failures=failures,
+        table=table,
+    )
+    plan_study(study, wishes, json=json)
+
+
+@app.command()
 def report(place: StudyPlace = None, *, study: StudyOption = None, json: Json = False) -> None:
     """Write report.html and report.md: figures, the analysis, every trial with its reasons."""
     from trialwright.app import showing

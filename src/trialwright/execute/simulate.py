@@ -10,7 +10,7 @@ import heapq
 import math
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Literal, Self, SupportsFloat
@@ -30,6 +30,17 @@ Result = float | Mapping[str, float] | Iterable[tuple[float, Mapping[str, float]
 Stop = Literal["pruned", "cancelled"]
 
 Point = tuple[float | None, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How one run is to go: what it reports, evenly over its time, and how it ends."""
+
+    points: Sequence[Point] = ()
+    seconds: float
+    failure: str = ""
+    """Its last words; '': it ends well."""
+
 
 PATIENCE_S = 0.002
 """Real seconds after a point, and after an end, in which the study may stop a run or start one."""
@@ -89,19 +100,32 @@ class SimulatedRunner:
     ) -> None:
         if slots < 1:
             raise RunnerError(f"{slots} slots can't run anything: give at least 1")
-        self._function = function
+        self._script = _called(function, seconds)
         self._slots = slots
-        self._seconds = seconds
         self._stepped = stepped
         self.thinking = thinking
         """Virtual seconds that a member of a team takes to answer, where it is asked ahead."""
         self._clock_s = 0.0
+        self._busy_s = 0.0
         self._due: list[tuple[float, int, _Run | Callable[[], None]]] = []
         self._count = 0
         self._going = 0
         self._changed = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
+
+    @classmethod
+    def of_courses(
+        cls,
+        course: Callable[[Order], Course],
+        *,
+        slots: int = 1,
+        thinking: Callable[[str], float] | None = None,
+    ) -> Self:
+        """Return a stepped runner whose runs go as `course` says, by order and not by function."""
+        runner = cls(lambda configuration, seed: 0.0, slots=slots, stepped=True, thinking=thinking)  # noqa: ARG005
+        runner._script = lambda order: _followed(course(order))
+        return runner
 
     def __enter__(self) -> Self:
         return self
@@ -141,15 +165,17 @@ class SimulatedRunner:
             if self._going >= self._slots:
                 raise RunnerError(f"all {self._slots} slots are taken: wait for a run to end")
             self._going += 1
+            points, step_s = self._script(order)
+            wait_s = max(self._busy_s - self._clock_s, 0.0)
             run = _Run(
                 order=order,
                 inbox=inbox,
-                points=_points(self._function, order),
-                step_s=max(float(self._seconds(order.configuration)), 0.0),
-                began_s=self._clock_s,
+                points=points,
+                step_s=max(step_s, 0.0),
+                began_s=self._clock_s + wait_s,
                 collector=Collector(MetricRoute(), workdir=order.workdir),
             )
-            self._plan(run, after_s=0.0)
+            self._plan(run, after_s=wait_s)
             if self._thread is None and not self._stepped:
                 self._thread = threading.Thread(target=self._serve, name="simulated", daemon=True)
                 self._thread.start()
@@ -166,6 +192,13 @@ class SimulatedRunner:
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Have `call` called `seconds` virtual seconds from now."""
         self._plan(call, after_s=seconds)
+
+    def busy(self, seconds: float) -> None:
+        """Keep the study busy for so long: what it starts meanwhile begins only then.
+
+        Runs that go on are not held up.
+        """
+        self._busy_s = max(self._busy_s, self._clock_s) + seconds
 
     def recover(self, order: Order) -> Observation | None:  # noqa: ARG002
         """Nothing of a simulated run survives its process."""
@@ -260,6 +293,28 @@ class SimulatedRunner:
         with self._changed:
             # What takes the slot should begin now by the virtual clock, not after other runs.
             self._changed.wait_for(lambda: self._going > going or self._closing, PATIENCE_S)
+
+
+Script = Callable[[Order], tuple[Iterator[Point], float]]
+"""What a run reports, and the virtual seconds of each point."""
+
+
+def _called(
+    function: Callable[[Configuration, int], Result], seconds: Callable[[Configuration], float]
+) -> Script:
+    return lambda order: (_points(function, order), float(seconds(order.configuration)))
+
+
+def _followed(course: Course) -> tuple[Iterator[Point], float]:
+    # A run that reports nothing takes its time all the same.
+    points = course.points or ((None, {}),)
+
+    def told() -> Iterator[Point]:
+        yield from points
+        if course.failure:
+            raise RuntimeError(course.failure)
+
+    return told(), course.seconds / len(points)
 
 
 def _points(function: Callable[[Configuration, int], Result], order: Order) -> Iterator[Point]:
