@@ -12,20 +12,20 @@ FLAGS ?= --quick
 UV := $(or $(shell command -v uv 2>/dev/null),.boot/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help env sync browser postgres torch demo test check bench wheel clean
+.PHONY: help env sync browser postgres sandbox torch demo test check bench wheel clean
 .SILENT:
 
 help:
 	echo "make demo    install, then tune the digits example: ten trials, under two minutes"
 	echo "make test    install, then run the whole test suite"
-	echo "make env     install only: .venv with every extra, Chromium and PostgreSQL for their tests"
+	echo "make env     install only: .venv with every extra; Chromium, PostgreSQL and bubblewrap for their tests"
 	echo "make torch   add PyTorch to .venv, for examples/pytorch and the tests that need it"
 	echo "make check   format, lint, types, layers, and the quick tests"
 	echo "make bench   every benchmark in its short form; 'make bench FLAGS=' in full"
 	echo "make wheel   build dist/trialwright-*.whl"
 	echo "make clean   remove what was built; .venv and .boot included"
 
-env: sync browser postgres
+env: sync browser postgres sandbox
 
 sync: .venv/.synced
 
@@ -46,6 +46,9 @@ browser:
 
 postgres:
 	sh .ci/postgres
+
+sandbox:
+	sh .ci/sandbox
 
 # uv would take the build for a GPU from its own index; pip takes the one this machine is set up for.
 torch: sync .boot/bin/python

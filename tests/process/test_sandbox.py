@@ -18,6 +18,7 @@ from tests.process.confining import inside, needs_sandbox, outside, python, said
 from trialwright.errors import RunnerError
 from trialwright.execute import environment
 from trialwright.process.sandbox import Confinement, available, confined, hazards, needed
+from trialwright.process.syscalls import program
 from trialwright.task import Environment
 
 SECRET = "the-secret-of-the-host"
@@ -360,6 +361,54 @@ def test_nothing_can_be_typed_into_the_terminal(work: Path) -> None:
     assert "refused" in said(outside(python(TERMINAL, *argv), work))
     if os.getuid() == 0:
         assert "pushed" in outside(python(TERMINAL, *python(PUSH)), work).stdout
+
+
+KEYS = """
+import ctypes, os, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+call.restype = ctypes.c_long
+add, control = (248, 250) if os.uname().machine == "x86_64" else (217, 219)
+session = -3
+if sys.argv[1:]:
+    call(control, 1, None)
+    if call(add, b"user", b"trialwright", b"the-key", 7, session) < 0:
+        print("without")
+    os.execv(sys.argv[1], sys.argv[1:])
+read = ctypes.create_string_buffer(100)
+key = call(control, 10, session, b"user", b"trialwright", 0)
+call(control, 11, key, read, 100)
+print(read.value.decode() or os.strerror(ctypes.get_errno()).replace(" ", "-"))
+"""
+
+
+@pytest.mark.skipif(not program(os.uname().machine), reason="nothing is refused on this processor")
+def test_keyrings_are_out_of_reach(work: Path) -> None:
+    """A key in the session's keyring, which no namespace hides, can't be read inside."""
+    (seen,) = said(outside(python(KEYS, *python(KEYS)), work))[-1:]
+    if seen != "the-key":
+        pytest.skip(f"keyrings can't be used here: {seen}")
+    argv = confined(python(KEYS), os.environ, Confinement(writable=(work,)), work)
+    assert said(outside(python(KEYS, *argv), work)) == ["Operation-not-permitted"]
+
+
+CALLS = """
+import ctypes, os, struct, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+for number in sys.argv[1:]:
+    ctypes.set_errno(0)
+    call(ctypes.c_long(int(number)), 0, 0, 0, 0, 0, 0)
+    print(os.strerror(ctypes.get_errno()).replace(" ", "-"))
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers of one processor")
+def test_some_system_calls_are_refused(work: Path) -> None:
+    """Keyrings, BPF, io_uring and the second numbering are refused; what is not named is not."""
+    refused = (248, 249, 250, 298, 321, 323, 425, 426, 427, 0x40000000 + 39)
+    done = inside(python(CALLS, *refused, 39, 3), Confinement(writable=(work,)), work)
+    assert said(done) == ["Operation-not-permitted"] * len(refused) + ["Success", "Success"]
+    free = said(outside(python(CALLS, *refused), work))
+    assert len([word for word in free if word != "Operation-not-permitted"]) > 5
 
 
 # -- the network

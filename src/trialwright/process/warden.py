@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from trialwright.process import cgroup
+from trialwright.process import cgroup, syscalls
 
 WATCH_S = 0.25
 """Seconds between looks at what the kernel does not limit."""
@@ -78,10 +78,14 @@ class Warden:
         told, tell = os.pipe()
         wait, go = os.pipe()
         documents = list(_documents(network="--share-net" in bwrap[: bwrap.index("--")]))
-        handed = [tell, wait, *(descriptor for descriptor, _ in documents)]
+        refused = syscalls.program(os.uname().machine)
+        filters = [_open("filter", refused)] if refused else []
+        handed = [tell, wait, *filters, *(descriptor for descriptor, _ in documents)]
         for descriptor in handed:
             os.set_inheritable(descriptor, True)  # noqa: FBT003
         words = [bwrap[0], "--info-fd", str(tell), "--block-fd", str(wait)]
+        for descriptor in filters:
+            words += ["--seccomp", str(descriptor)]
         for descriptor, path in documents:
             words += ["--ro-bind-data", str(descriptor), path]
         environment = {name: text for name, text in os.environ.items() if name not in LOOSE}
@@ -207,10 +211,15 @@ def _documents(*, network: bool) -> Iterator[tuple[int, str]]:
     if not network:
         texts["/etc/hosts"] = f"127.0.0.1 localhost {os.uname().nodename}\n::1 localhost\n"
     for path, text in texts.items():
-        descriptor = os.memfd_create(path)
-        os.write(descriptor, text.encode())
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor, path
+        yield _open(path, text.encode()), path
+
+
+def _open(name: str, content: bytes) -> int:
+    """Return a descriptor to read from: a file in memory."""
+    descriptor = os.memfd_create(name)
+    os.write(descriptor, content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _first_process(told: int) -> int:
