@@ -1,12 +1,12 @@
 """When a study is over: its budget is used up, or its runs all fail alike. Pure.
 
-It reads a task, a history and failures; what follows from an answer is the session's.
+It reads a task, a history and failures; what follows from an answer is the session's. `now` is in
+seconds since the epoch, by the clock that gave the entries their times.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,24 +29,24 @@ SETUP: frozenset[Cause] = frozenset(
 """Causes that lie in the set-up and not in a configuration: two runs are proof enough."""
 
 
-def spent(budget: Budget, history: History) -> str:
+def spent(budget: Budget, history: History, *, now: float) -> str:
     """Return which part of the budget is used up, in words; '' if none is."""
     if budget.trials is not None and len(history.trials) >= budget.trials:
         return f"all {budget.trials} trials of the budget are done"
     if budget.runs is not None and history.launches >= budget.runs:
         return f"all {budget.runs} runs of the budget are done"
-    if budget.time_s is not None and _seconds(history) >= budget.time_s:
+    if budget.time_s is not None and _seconds(history, now) >= budget.time_s:
         return f"the time budget of {budget.time_s:g} s is used up"
     return ""
 
 
-def blocked(budget: Budget, history: History) -> bool:
+def blocked(budget: Budget, history: History, *, now: float) -> bool:
     """Say whether nothing more may be launched, not even what is due."""
     runs = budget.runs is not None and history.launches >= budget.runs
-    return runs or (budget.time_s is not None and _seconds(history) >= budget.time_s)
+    return runs or (budget.time_s is not None and _seconds(history, now) >= budget.time_s)
 
 
-def runs_left(budget: Budget, history: History, *, slots: int) -> tuple[float, float]:
+def runs_left(budget: Budget, history: History, *, slots: int, now: float) -> tuple[float, float]:
     """Return how many runs the budget has left, and how many it is in all; inf without a bound.
 
     A budget of time is counted in runs as long as the latest ones.
@@ -54,23 +54,23 @@ def runs_left(budget: Budget, history: History, *, slots: int) -> tuple[float, f
     left = whole = math.inf
     if budget.runs is not None:
         left, whole = budget.runs - history.launches, budget.runs
-    if budget.time_s is not None and (usual_s := usual_seconds(history)):
+    if budget.time_s is not None and (usual_s := usual_seconds(history, now)):
         rate = slots / usual_s
-        left = min(left, (budget.time_s - _seconds(history)) * rate)
+        left = min(left, (budget.time_s - _seconds(history, now)) * rate)
         whole = min(whole, budget.time_s * rate)
     return left, whole
 
 
-def searched(task: Task, history: History, *, slots: int) -> bool:
+def searched(task: Task, history: History, *, slots: int, now: float) -> bool:
     """Say whether no further trial is to come: what is left of the budget is for the best of them.
 
     At most half of a budget is kept for that.
     """
-    if spent(task.budget, history):
+    if spent(task.budget, history, now=now):
         return True
     if not reserved(task):
         return False
-    left, whole = runs_left(task.budget, history, slots=slots)
+    left, whole = runs_left(task.budget, history, slots=slots, now=now)
     return left <= min(reserved(task), whole / 2)
 
 
@@ -95,5 +95,5 @@ def advice(failures: Sequence[Observation], folder: Path) -> str:
     )
 
 
-def _seconds(history: History) -> float:
-    return history.seconds + max(time.time() - history.updated_at, 0.0)
+def _seconds(history: History, now: float) -> float:
+    return history.seconds + max(now - history.counted_at, 0.0)

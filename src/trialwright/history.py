@@ -183,6 +183,11 @@ class History:
         return self._last_at
 
     @property
+    def counted_at(self) -> float:
+        """Seconds since the epoch up to which `seconds` counts; doors' entries don't move it."""
+        return self._counted_at
+
+    @property
     def code(self) -> str:
         """Id of the newest code version; '' before the first."""
         return next(reversed(self.codes), "")

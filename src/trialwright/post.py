@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,24 @@ Happening = Event | Offered
 
 Watch = Callable[[History, Event | None], None]
 """Called after each change, with the event that caused it."""
+
+
+class SteadyClock:
+    """Tells the time of day as of its making, and goes on evenly when the machine's clock jumps."""
+
+    def __init__(self) -> None:
+        self._ahead_s = time.time() - _steady_s()
+
+    def __call__(self) -> float:
+        """Return what time it is."""
+        return _steady_s() + self._ahead_s
+
+
+def _steady_s() -> float:
+    # Of the steady clocks the one that also goes on while the machine sleeps, where there is one.
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

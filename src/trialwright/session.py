@@ -35,7 +35,7 @@ from trialwright.execute.provenance import CodeWatch, machine
 from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, run_folder
 from trialwright.history import History, Run, Trial
 from trialwright.ledger import Ledger
-from trialwright.post import Happening, Post
+from trialwright.post import Happening, Post, SteadyClock
 from trialwright.propose import healing
 from trialwright.records import (
     Admission,
@@ -82,6 +82,7 @@ class Session:
         self._handles: dict[RunKey, Handle] = {}
         self._retries: set[RunKey] = set()
         self._noted: list[Record] = []
+        self._clock = SteadyClock()
         self._noted_at = 0.0
         self._failures: list[Observation] = []
         self._proved = False
@@ -138,8 +139,8 @@ class Session:
             return Closed(reason="failed", sentence=advice(self._failures, self._post.folder))
         if self._stop != "no":
             return Closed(reason="stopped", sentence="stopped on request; run it again to resume")
-        used_up = spent(self._task.budget, self.history)
-        if used_up and blocked(self._task.budget, self.history):
+        used_up = spent(self._task.budget, self.history, now=self._clock())
+        if used_up and blocked(self._task.budget, self.history, now=self._clock()):
             return Closed(reason="budget", sentence=used_up)
         if self.due() or not self._searched() or self._granted(1):
             full = self._full()
@@ -154,7 +155,7 @@ class Session:
         At most `most` of either.
         """
         budget = self._task.budget
-        if self._ending() or blocked(budget, self.history) or self._full():
+        if self._ending() or self._full():
             return
         granted = self._granted(self._vacant(most))
         self._note(*granted)
@@ -198,14 +199,14 @@ class Session:
     def _searched(self) -> bool:
         """Whether no further trial is to come."""
         slots = self._post.runner.slots
-        return self._exhausted or searched(self._task, self.history, slots=slots)
+        return self._exhausted or searched(self._task, self.history, slots=slots, now=self._clock())
 
     def _granted(self, n: int) -> list[Promotion]:
         """Whom to give more seeds, as far as `n` slots go."""
         seeds, slots = self._task.seeds, self._post.runner.slots
         if n < 1 or not (seeds.confirm or seeds.fresh):
             return []
-        left, _ = runs_left(self._task.budget, self.history, slots=slots)
+        left, _ = runs_left(self._task.budget, self.history, slots=slots, now=self._clock())
         return promotions(self._task, self.history, n=n, searched=self._searched(), runs_left=left)
 
     def measure(self, runs: int) -> int:
@@ -229,7 +230,7 @@ class Session:
 
     def launch(self, only: Container[int] | None = None) -> None:
         """Start what is due, as far as there are slots; of the trials in `only`, if given."""
-        if self._ending() or blocked(self._task.budget, self.history) or self._full():
+        if self._ending() or self._full():
             return
         self._look_at_code()
         ready: list[Order] = []
@@ -276,7 +277,7 @@ class Session:
         """Whether a run is held back after like ones failed."""
         going = [self.history.trials[key.trial].configuration for key in self._handles]
         going += [other.configuration for other in ready]
-        at = time.time()
+        at = self._clock()
         return not self._post.by and self._pace.holds(order.configuration, going, at=at)
 
     def _full(self) -> str:
@@ -557,7 +558,8 @@ class Session:
     # -- ending
 
     def _ending(self) -> bool:
-        return self._stop != "no" or self._hopeless()
+        used_up = blocked(self._task.budget, self.history, now=self._clock())
+        return used_up or self._stop != "no" or self._hopeless()
 
     def _hopeless(self) -> bool:
         return not self._proved and hopeless(self._failures) and not self._healing()
@@ -572,7 +574,7 @@ class Session:
     def _note(self, *records: Record) -> None:
         """Take records in at once; `_write` makes them last."""
         if not self._noted:
-            self._noted_at = time.time()
+            self._noted_at = self._clock()
         for record in records:
             self.history.extend([Entry(self.history.sequence + 1, self._noted_at, record)])
             self._noted.append(record)
@@ -629,7 +631,7 @@ class Session:
 
     def _answer(self, offered: Proposal, *, request: int, own: bool) -> Admission | Refusal:
         """What becomes of a proposal that came through a door."""
-        used_up = spent(self._task.budget, self.history)
+        used_up = spent(self._task.budget, self.history, now=self._clock())
         if used_up:
             return Refusal(proposal=offered, faults=(used_up,), request=request)
         sifted = sift([offered], self.history, n=1, code=self.history.code, own=own)

@@ -5,6 +5,7 @@ Imports here are light, so that `--help` answers at once; what a command needs i
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from enum import StrEnum
@@ -468,6 +469,11 @@ def main() -> None:
         # The reader has gone: say nothing, and let the interpreter's own flush go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or os.environ.get("TRIALWRIGHT_DEBUG"):
+            raise
+        _complain(f"trialwright: {error}: free some disk space, and run it again to resume")
+        sys.exit(BAD_INPUT)
 
 
 def _complain(text: str) -> None:

@@ -20,7 +20,7 @@ from trialwright.errors import RunnerError
 from trialwright.execute.failures import Ending
 from trialwright.execute.observe import observe
 from trialwright.execute.room import room_for
-from trialwright.execute.runlog import POINTS, write_points
+from trialwright.execute.runlog import POINTS, keep_points, write_points
 from trialwright.execute.runner import Finished, Inbox, Order
 from trialwright.execute.slots import Machinery
 from trialwright.execute.underway import (
@@ -278,8 +278,9 @@ class LocalRunner:
         halted = tree.halt(lambda: self._trees(tree.processes()).get(pid, []))
         try:
             live.read()
-            write_points(live.files, live.collector.curve(POINTS))
-            live.log.cut(final=live.collector.final)
+            with contextlib.suppress(OSError):  # the disk may be full: it is tried again
+                write_points(live.files, live.collector.curve(POINTS))
+                live.log.cut(final=live.collector.final)
             live.heard_at = time.monotonic()
         finally:
             tree.send(halted, signal.SIGCONT)
@@ -290,11 +291,12 @@ class LocalRunner:
                 raise live.fault
             live.read_rest()
             observation = observe(live.order, live.collector, ending, live.log.tail())
-            if live.log.too_long:
-                live.log.cut(final=live.collector.final)
             curve = live.collector.curve(POINTS)
             if len(curve.steps) > 1:
-                write_points(live.files, curve)
+                keep_points(live.files, curve)
+            if live.log.too_long:
+                with contextlib.suppress(OSError):  # the disk may be full: then it stays long
+                    live.log.cut(final=live.collector.final)
         except Exception as error:  # noqa: BLE001  # around one run
             observation = Observation(
                 run=live.order.run,

@@ -21,10 +21,10 @@ from trialwright.execute.runlog import (
     POINTS,
     LogFiles,
     RunLog,
+    keep_points,
     replay,
     write,
     write_atomically,
-    write_points,
 )
 from trialwright.execute.runner import Inbox, Order, Reported
 from trialwright.execute.slots import Slot
@@ -195,7 +195,7 @@ def recovered(order: Order) -> Observation | None:
     if exited.why in ("interrupted", "cancelled") and not collector.final:
         return None
     observation = observe(order, collector, exited.ending(), tail)
-    write_points(files, collector.curve(POINTS))
+    keep_points(files, collector.curve(POINTS))
     return observation
 
 

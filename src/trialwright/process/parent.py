@@ -46,6 +46,9 @@ LOOK_S = 0.02
 LOOKS = 50
 """Times that a look at leftovers is repeated at once, where some slip away by forking."""
 
+RESERVED = b" " * 256
+"""Room for the file that says how a run ended, taken when it begins."""
+
 FIRST_TO_GO = b"500"
 """A run's `oom_score_adj`: where memory ends, the kernel takes a run and not the coordinator."""
 
@@ -165,6 +168,8 @@ class Parent:
         except OSError as error:
             self._say({"say": "unstarted", "run": number, "error": start_error(message, error)})
             return
+        with contextlib.suppress(OSError):
+            _reserve(message["exit"])
         leader = tree.Leader(pid, message["mark"], started_s)
         self._runs[pid] = Run(number, message["exit"], leader, message["grace_s"], began, began_at)
         _offer_to_oom_killer(pid)
@@ -236,7 +241,7 @@ class Parent:
             "seconds": round(run.seconds, 6),
             "peak_memory_bytes": run.peak_memory_bytes,
         }
-        with contextlib.suppress(OSError):  # a full disk or a removed folder loses only `recover`
+        with contextlib.suppress(OSError):  # a removed folder loses only `recover`
             _write(run.exit_path, json.dumps({**ended, "began_at": run.began_at}).encode())
         self._say({"say": "exited", "run": run.number, **ended})
 
@@ -398,13 +403,24 @@ def _offer_to_oom_killer(pid: int) -> None:
             os.close(descriptor)
 
 
-def _write(path: str, content: bytes) -> None:
-    """Write a small file at one go: who reads it takes a torn one for none."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+def _reserve(path: str) -> None:
+    """Take the room for a file while there is some: the disk may be full by then."""
+    descriptor = os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, content)
+        os.write(descriptor, RESERVED)
     finally:
         os.close(descriptor)
+
+
+def _write(path: str, content: bytes) -> None:
+    """Write a small file into the room that was reserved for it, and show it whole."""
+    descriptor = os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, content)
+        os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)
+    os.rename(f"{path}.tmp", path)  # noqa: PTH104
 
 
 def _pipe() -> tuple[int, int]:
