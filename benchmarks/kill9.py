@@ -1,6 +1,7 @@
 """Kill a running study at random moments, resume it, and count what was lost or done twice.
 
 The training script itself keeps the books: it appends a line to a file at its start and at its end.
+Other faults than this one are in `faults.py`.
 
     python benchmarks/kill9.py [--quick] [--rounds 100] [--seed 0]
 """
@@ -9,153 +10,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from trialwright.history import read
+from benchmarks.breaking.audit import Counts, audit, survivors
+from benchmarks.breaking.scene import Scene
+from benchmarks.breaking.warm import wait
 
 TRIALS = 30
+PACE = 0.2
+"""Some runs end within the moment that a bereft guard grants, others don't."""
+COMMAND = ("trialwright.app.cli", "run", "study.yaml", "--plain")
 TARGETS = {"lost": 0, "twice": 0, "orphans": 0, "repeated_numbers": 0}
-
-SCRIPT = """
-import json, os, sys, time
-from trialwright import emit
-
-def book(event):
-    line = json.dumps([event, int(os.environ["TRIALWRIGHT_TRIAL"]), sys.argv[1], os.getpid()])
-    descriptor = os.open(os.environ["BOOK"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(descriptor, (line + "\\n").encode())
-    os.close(descriptor)
-
-book("start")
-x = float(sys.argv[1])
-for step in range(3):
-    emit(step=step, y=-x * x + step)
-    # Some runs end within the moment that a bereft guard grants, others don't.
-    time.sleep(0.01 + 0.2 * abs(x))
-emit(step=3, y=-x * x, final=True)
-book("end")
-"""
-
-STUDY = """
-goal: maximize y
-command: [{python}, train.py, "{{x}}"]
-space:
-  x: {{float: [-1, 1]}}
-budget: {{trials: {trials}}}
-team: [random]
-runner: {{workers: 2}}
-environment: {{set: {{BOOK: "{book}"}}}}
-"""
-
-
-@dataclass
-class Counts:
-    """What went wrong, over all studies."""
-
-    rounds: int = 0
-    finished: int = 0
-    interrupted: int = 0
-    lost: int = 0
-    twice: int = 0
-    orphans: int = 0
-    repeated_numbers: int = 0
-    notes: list[str] = field(default_factory=list)
-
-
-def prepare(folder: Path) -> None:
-    """Write the study file and its training script."""
-    folder.mkdir()
-    (folder / "train.py").write_text(SCRIPT)
-    (folder / "study.yaml").write_text(
-        STUDY.format(python=sys.executable, trials=TRIALS, book=folder / "book.jsonl")
-    )
-
-
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    """Start (or resume) the study as a user would."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "trialwright.app.cli", "run", "study.yaml", "--plain"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "stderr.log").open("ab"),
-        stdin=subprocess.DEVNULL,
-    )
-
-
-def survivors(folder: Path, *, within_s: float) -> list[int]:
-    """Return the runs still alive after `within_s` seconds: those with this book."""
-    deadline = time.monotonic() + within_s
-    while True:
-        alive = [
-            process.pid
-            for process in psutil.process_iter()
-            if _environment(process).get("BOOK", "").startswith(str(folder))
-        ]
-        if not alive or time.monotonic() > deadline:
-            return alive
-        time.sleep(0.02)
-
-
-def _environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return {}
-        return process.environ()
-    except psutil.Error:
-        return {}
-
-
-def audit(folder: Path, counts: Counts) -> None:
-    """Hold the script's own book against the ledger, once the study is complete."""
-    events: dict[int, list[str]] = defaultdict(list)
-    values: dict[int, set[str]] = defaultdict(set)
-    for line in (folder / "book.jsonl").read_text().splitlines():
-        event, trial, x, _ = json.loads(line)
-        events[trial].append(event)
-        values[trial].add(x)
-    history = read(folder / "runs" / folder.name)
-    done = {trial.number for trial in history.done()}
-    for trial, booked in events.items():
-        ended = booked.index("end") if "end" in booked else None
-        counts.finished += ended is not None
-        counts.interrupted += booked.count("start") - 1
-        counts.lost += ended is not None and trial not in done
-        counts.twice += ended is not None and "start" in booked[ended + 1 :]
-        counts.repeated_numbers += len(values[trial]) > 1
-    if len(done) != TRIALS:
-        counts.lost += TRIALS - len(done)
-        counts.notes.append(f"{folder.name}: {len(done)} of {TRIALS} trials done")
-
-
-def until_random_moment(folder: Path, process: subprocess.Popen[bytes], rng: random.Random) -> None:
-    """Wait for a moment that falls anywhere in a session, however fast the machine is.
-
-    One in six lies in the start-up; the others some events further in the book, and some
-    milliseconds on. Returns early if the process ends.
-    """
-    if rng.random() < 1 / 6:
-        time.sleep(rng.uniform(0.0, 1.0))
-        return
-    wanted = _booked(folder) + rng.randint(1, 2 * TRIALS // 3)
-    while process.poll() is None and _booked(folder) < wanted:
-        time.sleep(0.002)
-    time.sleep(rng.uniform(0.0, 0.06))
-
-
-def _booked(folder: Path) -> int:
-    book = folder / "book.jsonl"
-    return len(book.read_bytes().splitlines()) if book.exists() else 0
 
 
 def kill_and_resume(root: Path, rounds: int, rng: random.Random) -> Counts:
@@ -163,28 +34,29 @@ def kill_and_resume(root: Path, rounds: int, rng: random.Random) -> Counts:
     counts = Counts()
     number = 0
     while counts.rounds < rounds:
-        folder = root / f"study{number:03d}"
-        prepare(folder)
+        scene = Scene(root / f"study{number:03d}", rng=rng)
+        scene.trials, scene.pace = TRIALS, PACE
+        scene.write()
         number += 1
-        while _session(folder, counts, rounds=rounds, rng=rng) is None:
+        while _session(scene, counts, rounds=rounds) is None:
             pass
-        audit(folder, counts)
+        counts.add(audit(scene.name, folder=scene.study, book=scene.book, trials=TRIALS))
     return counts
 
 
-def _session(folder: Path, counts: Counts, *, rounds: int, rng: random.Random) -> int | None:
-    """Start the study and kill it; return the exit status if it ended by itself, else None."""
-    process = start(folder)
+def _session(scene: Scene, counts: Counts, *, rounds: int) -> int | None:
+    """Start the study as a user would, and kill it; return its status if it ended by itself."""
+    process = scene.start_cold(*COMMAND)
     if counts.rounds < rounds:
-        until_random_moment(folder, process, rng)
+        scene.until_random_moment(process, start_s=1.0)
         process.send_signal(signal.SIGKILL)
-    status = process.wait(timeout=120)
+    status = wait(process, within_s=300)
     if status != -signal.SIGKILL:
         if status != 0:
-            counts.notes.append((folder / "stderr.log").read_text()[-500:])
-        return status
+            counts.notes.append(f"{scene.name}: status {status}: {scene.tail()}")
+        return status if status is not None else 1
     counts.rounds += 1
-    counts.orphans += len(survivors(folder, within_s=3.0))
+    counts.orphans += len(survivors(scene.mark))
     return None
 
 
@@ -196,7 +68,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rounds = arguments.rounds or (15 if arguments.quick else 100)
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     with tempfile.TemporaryDirectory() as root:
         counts = kill_and_resume(Path(root), rounds, random.Random(arguments.seed))
     shown = {

@@ -1,0 +1,1 @@
+"""What `kill9.py` and `faults.py` share: studies that are broken on purpose, and their books."""

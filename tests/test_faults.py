@@ -1,0 +1,105 @@
+"""Studies that are broken in every way that we know: the short form of `benchmarks/faults.py`.
+
+Beside it, what a full disk may not take from a run, looked at on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from benchmarks.breaking.machine import Skipped, disk, fill
+from benchmarks.breaking.plan import KINDS, planned
+from benchmarks.faults import TARGETS, play, totals
+
+from tests.execute.orders import Heard, script
+from trialwright.execute.local import LocalRunner
+from trialwright.execute.underway import recorded
+from trialwright.task import RunnerPlan
+
+NAUGHTY = tuple(name for name in KINDS if "run-" in name)
+
+GROUPS: dict[str, tuple[tuple[str, ...], int]] = {
+    "killed": (("coordinator", "guard", "coordinator+guard", "run"), 100),
+    "naughty": (NAUGHTY, 50),
+    "disk": (("disk-full",), 24),
+    "clock": (("clock-jump",), 3),
+    "server": (("postgres-restart",), 10),
+    "model": (("endpoint-down", "endpoint-slow", "endpoint-garbage"), 12),
+    "ray": (("ray-node",), 1),
+}
+"""Kinds and rounds of each test: 200 rounds in all."""
+
+HELD = """
+import os, time
+for step in range(3):
+    print('@trialwright {"step": %d, "y": %d}' % (step, step), flush=True)
+while not os.path.exists("../go"):
+    time.sleep(0.01)
+"""
+
+
+def test_every_fault_has_its_round() -> None:
+    """The groups below hold each kind once, and 200 rounds."""
+    named = [kind for kinds, _ in GROUPS.values() for kind in kinds]
+    assert sorted(named) == sorted(KINDS)
+    assert sum(rounds for _, rounds in GROUPS.values()) == 200
+
+
+def test_rounds_are_shared_out() -> None:
+    """The number of rounds is what was asked for, the same each time; every kind has its least."""
+    kinds = [one.kind for one in planned(2000, seed=3)]
+    assert len(kinds) == 2000
+    assert min(kinds.count(name) for name in KINDS) == 10
+    assert kinds == [one.kind for one in planned(2000, seed=3)]
+    assert kinds != [one.kind for one in planned(2000, seed=4)]
+    assert len(planned(7, seed=0)) == 7
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "group",
+    [pytest.param(name, marks=pytest.mark.xdist_group(f"fault-{name}")) for name in GROUPS],
+)
+def test_nothing_is_lost_or_done_twice(group: str, tmp_path: Path) -> None:
+    """Whatever is broken at whatever moment: each run ends once, nothing is left or torn."""
+    kinds, rounds = GROUPS[group]
+    table = play(planned(rounds, seed=1, only=kinds), tmp_path)
+    assert [row.counts.notes for row in table.values() if row.counts.notes] == []
+    found = totals(table)
+    assert {name: found[name] for name in TARGETS} == TARGETS
+    assert found["rounds"] + found["skipped"] == rounds
+    if not found["rounds"]:
+        pytest.skip("; ".join(row.why for row in table.values()))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own, which can be filled."""
+    try:
+        with disk(tmp_path / "disk") as folder:
+            yield folder
+    except Skipped as reason:
+        pytest.skip(str(reason))
+
+
+def test_how_a_run_ended_is_written_on_a_full_disk(small: Path, tmp_path: Path) -> None:
+    """Its result is that of a run that ended well, now and for whoever recovers it later."""
+    order = script(small, HELD)
+    with LocalRunner(RunnerPlan(workers=1)) as runner:
+        heard = Heard()
+        runner.start(order, heard)
+        for _ in range(3):
+            heard.report()
+        fill(small, spare=0)
+        (tmp_path / "go").touch()
+        observation = heard.observation()
+        assert (observation.outcome, observation.value) == ("done", 2.0)
+        written = recorded(order.folder)
+        assert written is not None
+        assert (written.status, written.why) == (0, None)
+        found = runner.recover(order)
+        assert found is not None
+        assert (found.outcome, found.value) == ("done", 2.0)
