@@ -22,7 +22,7 @@ from trialwright.history import History
 from trialwright.ledger import SqliteLedger
 from trialwright.space import Choice, Configuration, Float, Int, Space
 from trialwright.study import Study
-from trialwright.task import Agent, Budget, Limits, Objective, RunnerPlan, Seeds, Task
+from trialwright.task import Agent, Budget, Limits, Objective, Prune, RunnerPlan, Seeds, Task
 
 SPACE = Space(
     (
@@ -140,6 +140,61 @@ def test_a_plan_touches_nothing(tmp_path: Path) -> None:
     assert files() == before
     assert "20 trials, 12 of them there" in answer.stdout
     assert "Run times as" in answer.stdout
+
+
+def test_a_plan_goes_on_from_what_is_known(tmp_path: Path) -> None:
+    """One random trial more leaves the best where it was, though its script is not the plan's."""
+    (tmp_path / "train.py").write_text("print(1)\n")
+    task = task_of(30, command=("python3", "train.py"), folder=str(tmp_path))
+    history, _ = campaign(task, tmp_path / "study", 2)
+    best = history.best()
+    assert best is not None
+    found = planned(task, tmp_path / "study", Wishes(workers=(1,), trials=31)).outlooks[0]
+    assert found.trials == 1
+    assert found.best is not None
+    assert abs(found.best.middle - worth(best.configuration)) < 0.05
+
+
+def test_early_stopping_counts(tmp_path: Path) -> None:
+    """With curves seen and a rule that stops many runs, hours are foretold within a quarter."""
+
+    def curved(order: Order) -> Course:
+        whole = course(order)
+        end = whole.points[0][1]["y"] if whole.points else 0.0
+        points = tuple((step, {"y": end - 0.3 / step}) for step in range(1, 11))
+        return replace(whole, points=points if whole.points else ())
+
+    task = task_of(25, prune=Prune(rule="median", first=2))
+    hours = {}
+    with SimulatedRunner.of_courses(curved, slots=2) as runner:
+        Study(task, tmp_path / "study", runner=runner).run()
+    more = replace(task, budget=Budget(trials=65))
+    for prune in (more.prune, None):
+        found = planned(replace(more, prune=prune), tmp_path / "study", Wishes(workers=(2,)))
+        hours[prune] = found.outlooks[0].run_hours.middle
+    with SimulatedRunner.of_courses(curved, slots=2) as runner:
+        history = Study(more, tmp_path / "study", runner=runner).run()
+    runs = [run.observation for trial in history.trials[25:] for run in trial.runs]
+    spent = sum(run.seconds for run in runs if run is not None) / 3600
+    assert sum(run.outcome == "pruned" for run in runs if run is not None) > 10
+    assert abs(hours[more.prune] / spent - 1) < 0.25
+    assert hours[None] > 1.2 * spent
+
+
+def test_a_broken_set_up_is_not_foretold_to_break_again(tmp_path: Path) -> None:
+    """Runs that failed for a missing module say nothing of those to come."""
+    broken = Course(seconds=1.0, failure="gone\nModuleNotFoundError: No module named 'torch'")
+
+    def mended(order: Order) -> Course:
+        return broken if order.run.trial in (2, 3, 4) else Course(
+            points=((None, {"y": worth(order.configuration)}),), seconds=60.0
+        )  # fmt: skip
+
+    with SimulatedRunner.of_courses(mended, slots=1) as runner:
+        history = Study(task_of(12), tmp_path, runner=runner).run()
+    assert [t.number for t in history.trials if t.state == "failed"] == [2, 3, 4]
+    found = planned(task_of(20), tmp_path, Wishes(workers=(1,)))
+    assert "Failures as they were: 0 of 9 runs." in found.basis
 
 
 def test_a_study_without_trials_is_planned_from_seconds_and_failures(tmp_path: Path) -> None:

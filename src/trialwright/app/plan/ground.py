@@ -6,6 +6,7 @@ From a study's history, a table of results, or what a person says. What nobody k
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from trialwright.analysis.failing import Failing
 from trialwright.analysis.surrogate import Data, Surrogate, fit
 from trialwright.app.plan import table as tables
 from trialwright.app.plan.table import Table
+from trialwright.ending import SETUP
 from trialwright.errors import StudyError
 from trialwright.history import History, Run
 from trialwright.space import Configuration
@@ -116,7 +118,8 @@ def ground(task: Task, history: History, wishes: Wishes) -> Ground:
         said = "run times from the table"
     failed = [run for run in runs if _outcome(run) == "failed"]
     judged = [*done, *failed]
-    model, quality = _landscape(task, history)
+    shapes = _shapes(task, done)
+    model, quality = _landscape(task, history, shapes)
     return Ground(
         task=task,
         history=history,
@@ -132,7 +135,7 @@ def ground(task: Task, history: History, wishes: Wishes) -> Ground:
         passing=sum(_cause(run) == "transient" for run in failed) / max(len(failed), 1),
         model=model,
         table=table,
-        shapes=_shapes(task, done),
+        shapes=shapes,
         others=_others(task, history),
         thinking=_thinking(task, history),
         rated=table is not None or len(history.done()) >= KNOWN,
@@ -141,7 +144,7 @@ def ground(task: Task, history: History, wishes: Wishes) -> Ground:
             _of_failures(table, wishes, failed=len(failed), runs=len(judged)),
             f"results from {_count(len(table.rows), 'row')} of the table" if table else quality,
             *_models(task, history),
-            *_curves(task, done),
+            *_curves(task, shapes),
         ),
     )
 
@@ -150,8 +153,8 @@ def ground(task: Task, history: History, wishes: Wishes) -> Ground:
 
 
 def _ended(history: History) -> list[Run]:
-    """The latest runs that ended, their own way or by a limit."""
-    runs = [run for trial in history.trials for run in trial.runs if run.observation is not None]
+    """The latest runs that ended, their own way or by a limit; a broken set-up is mended by now."""
+    runs = [run for trial in history.trials for run in trial.runs if _cause(run) not in SETUP]
     return [run for run in runs if _outcome(run) in ("done", "failed")][-LATEST:]
 
 
@@ -204,21 +207,23 @@ def _shares(
     )
 
 
-def _landscape(task: Task, history: History) -> tuple[Surrogate, str]:
+def _landscape(task: Task, history: History, shapes: Sequence[Shape]) -> tuple[Surrogate, str]:
     """A model of what results are, and what it is made of in words."""
     code = history.code if history.opened and history.done(code=history.code) else None
     trials = history.done(code=code) if history.opened else []
     values = [(t, t.value) for t in trials if t.value is not None]
     if not values:
         return _smooth(task), "nothing is known of the results: how good they will be is unknown"
-    counts = np.array([max(len(trial.values), 1) for trial, _ in values], dtype=np.float64)
+    seen = [(t.configuration, value, max(len(t.values), 1)) for t, value in values]
+    # Who was stopped early was behind: without them, all of the landscape would look good.
+    seen += [(place, value, 1) for place, value in _stopped(task, history, shapes)]
     model = fit(
         task.space,
         Data(
-            configurations=[task.space.complete(trial.configuration) for trial, _ in values],
-            values=np.array([value for _, value in values]),
+            configurations=[task.space.complete(place) for place, _, _ in seen],
+            values=np.array([value for _, value, _ in seen]),
             sign=task.objective.sign,
-            seeds=counts,
+            seeds=np.array([count for _, _, count in seen], dtype=np.float64),
         ),
     )
     told = max(model.explained, 0.0)
@@ -250,6 +255,24 @@ def _shapes(task: Task, done: Sequence[Run]) -> tuple[Shape, ...]:
             gaps = tuple(value - seen.value for _, value in points)
             found.append(Shape(tuple(step for step, _ in points), gaps))
     return tuple(found)
+
+
+def _stopped(
+    task: Task, history: History, shapes: Sequence[Shape]
+) -> list[tuple[Configuration, float]]:
+    """Trials that were stopped early, with what they would have shown, as far as others tell."""
+    found = []
+    for trial in history.trials if shapes else ():
+        seen = trial.run.observation if trial.run else None
+        if seen is None or seen.outcome != "pruned":
+            continue
+        points = seen.curve.points(task.objective.metric)
+        points = [(step, value) for step, value in points if math.isfinite(value)]
+        if points:
+            step, value = points[-1]
+            gaps = [float(np.interp(step, one.steps, one.gaps)) for one in shapes]
+            found.append((trial.configuration, value - float(np.median(gaps))))
+    return found
 
 
 def _others(task: Task, history: History) -> tuple[tuple[Configuration, Mapping[str, float]], ...]:
@@ -307,8 +330,8 @@ def _models(task: Task, history: History) -> list[str]:
     return [f"no model was asked: the expert proposed in the place of {turns}"]
 
 
-def _curves(task: Task, done: Sequence[Run]) -> list[str]:
-    if task.prune is None or _shapes(task, done):
+def _curves(task: Task, shapes: Sequence[Shape]) -> list[str]:
+    if task.prune is None or shapes:
         return []
     return ["early stopping is not counted: no curve is known yet"]
 
