@@ -12,6 +12,7 @@ exception: see `records.Observation`.
     │   ├── StaleSequence      somebody else appended first
     │   └── LeaseLost          another coordinator took the study over
     ├── RunnerError            the runner itself failed (not a run)
+    ├── CampaignError          a log of experiments that can't be read, or a wish about it
     ├── ProposerError          a proposer that can't work here (missing package, key, ...)
     └── StudyError             a study that can't start or go on
         └── StudyBusy          another process runs the study
@@ -62,6 +63,10 @@ class LeaseLost(LedgerError):
 
 class RunnerError(TrialwrightError):
     """The runner failed, not a run: its guard died, or the machine refuses new processes."""
+
+
+class CampaignError(TrialwrightError):
+    """A log of experiments is in no dialect that is known, or is not to be read as was wished."""
 
 
 class ProposerError(TrialwrightError):

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from trialwright.app import agents, optuna_commands
-from trialwright.errors import TrialwrightError
+from trialwright.errors import StudyError, TrialwrightError
 
 app = typer.Typer(
     name="trialwright",
@@ -60,6 +60,11 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+FromAutoresearch = Annotated[
+    bool, typer.Option("--from-autoresearch", help="SCRIPT is an autoresearch checkout; else here.")
+]
+
+
 @app.callback()
 def _options(
     _: Annotated[
@@ -72,7 +77,10 @@ def _options(
 
 @app.command()
 def init(
-    script: Annotated[Path, typer.Argument(help="The training script.", metavar="SCRIPT")],
+    script: Annotated[
+        Path | None,
+        typer.Argument(help="The training script, or an autoresearch checkout.", metavar="SCRIPT"),
+    ] = None,
     arguments: Annotated[
         list[str] | None,
         typer.Argument(help="Behind `--`: what the script is always given.", metavar="[-- ARGS]"),
@@ -80,7 +88,9 @@ def init(
     *,
     metric: Annotated[str | None, typer.Option(help="The metric to tune for.")] = None,
     goal: Annotated[str | None, typer.Option(help="Such as 'maximize val_f1'.")] = None,
-    output: Annotated[Path, typer.Option(help="The study file to write.")] = Path("study.yaml"),
+    output: Annotated[
+        Path | None, typer.Option(help="The study file to write; else study.yaml.")
+    ] = None,
     trials: Annotated[int, typer.Option(help="The budget to write.", min=1)] = 10,
     limit: Annotated[str, typer.Option(help="Time limit of the dry run.")] = "10m",
     dry_run: Annotated[
@@ -97,16 +107,19 @@ def init(
     yes: Annotated[
         bool, typer.Option("--yes", help="Accept what a model writes without asking.")
     ] = False,
+    from_autoresearch: FromAutoresearch = False,
 ) -> None:
     """Read a training script and write a study file for it."""
+    if script is None and not from_autoresearch:
+        raise StudyError("name the training script: trialwright init train.py")
     from trialwright.app.init.command import Wishes, init_study
 
     wishes = Wishes(
-        script=script,
+        script=script or Path(),
         arguments=tuple(arguments or ()),
         metric=metric,
         goal=goal,
-        output=output,
+        output=output or Path("study.yaml"),
         trials=trials,
         limit=limit,
         dry_run=dry_run,
@@ -116,6 +129,10 @@ def init(
         base_url=base_url,
         yes=yes,
     )
+    if from_autoresearch:
+        from trialwright.app.init.autoresearch import init_autoresearch
+
+        raise typer.Exit(init_autoresearch(wishes, output))
     raise typer.Exit(init_study(wishes))
 
 

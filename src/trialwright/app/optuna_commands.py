@@ -1,4 +1,4 @@
-"""The commands that exchange studies with Optuna: `import` and `export`."""
+"""`import` and `export`: studies of Optuna's, and logs of campaigns."""
 
 from __future__ import annotations
 
@@ -7,30 +7,65 @@ from typing import Annotated
 
 import typer
 
+from trialwright.errors import StudyError
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def import_(
-    url: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            help="Optuna's storage: sqlite:///study.db, another database's URL, or a journal file.",
-            metavar="URL",
+            help="Logs of campaigns (results.tsv, JSONL, CSV); or one Optuna storage:"
+            " sqlite:///study.db, another database's URL, or a journal file.",
+            metavar="SOURCE...",
         ),
     ],
     *,
-    to: Annotated[Path, typer.Option(help="The folder to write study.yaml and runs into.")],
-    name: Annotated[str | None, typer.Option(help="Which study, if there are several.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="The folder for study.yaml and runs; of a campaign, results.tsv."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Which study, if there are several; the campaign's name.")
+    ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="What your script calls the value; else 'value'.")
+        str | None,
+        typer.Option(help="What your script calls the value; of a campaign, the metric's column."),
+    ] = None,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="What a log's columns and words are: status=decision, keep=PASS,BEST.",
+            metavar="WHAT=COLUMN",
+        ),
     ] = None,
     trials: Annotated[int, typer.Option(help="Further trials to write as budget.", min=1)] = 10,
     json: Json = False,
 ) -> None:
-    """Take over an Optuna study: its trials into a ledger, its space into a study file."""
+    """Take over what was tried elsewhere: an Optuna study, or the log of an agent's campaign."""
+    from trialwright.app.campaigns_command import is_storage
+
+    stored = [source for source in sources if is_storage(source)]
+    if not stored:
+        from trialwright.app import campaigns_command as campaigns
+
+        pairs = (*(map_ or ()), *((f"metric={metric}",) if metric else ()))
+        campaigns.import_campaigns(
+            campaigns.Wishes(files=tuple(sources), to=to, name=name, map=pairs, json=json)
+        )
+        return
+    if len(sources) > 1:
+        raise StudyError(f"{stored[0]} is a storage of Optuna's: import it alone")
+    if map_:
+        raise StudyError(f"--map is for logs of campaigns; {stored[0]} is a storage of Optuna's")
+    if to is None:
+        raise StudyError("--to FOLDER is missing: where study.yaml and runs are to be written")
     from trialwright.app.optuna_import import Wishes, import_study
 
-    import_study(Wishes(url=url, folder=to, name=name, metric=metric, trials=trials, json=json))
+    wishes = Wishes(url=stored[0], folder=to, name=name, metric=metric, trials=trials, json=json)
+    import_study(wishes)
 
 
 def export(

@@ -1,0 +1,1 @@
+"""Logs that agents' campaigns left: read in their dialects, told in one form, written again."""
