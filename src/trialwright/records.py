@@ -376,6 +376,10 @@ class Promotion:
     fresh: bool = False
     """Whether they are seeds that no selection sees, to say what the winner is worth."""
     reason: str
+    by: str = ""
+    """The skeptic whose turn it was; '': the study's own rules gave them."""
+    doubts: int | None = None
+    """The best trial, which the skeptic holds to be a freak until further seeds say otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -203,9 +203,9 @@ class Session:
 
     def _granted(self, n: int) -> list[Promotion]:
         """Whom to give more seeds, as far as `n` slots go."""
-        seeds, slots = self._task.seeds, self._post.runner.slots
-        if n < 1 or not (seeds.confirm or seeds.fresh):
+        if n < 1:
             return []
+        slots = self._post.runner.slots
         left, _ = runs_left(self._task.budget, self.history, slots=slots, now=self._clock())
         return promotions(self._task, self.history, n=n, searched=self._searched(), runs_left=left)
 

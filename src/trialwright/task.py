@@ -7,25 +7,29 @@ Pure data, as the study file states it and as the ledger keeps it. It does not r
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter
 
 from trialwright.errors import ExpressionError
 from trialwright.expression import Scalar, evaluate, names
 from trialwright.robust import Robust
-from trialwright.space import NAME, Choice, Float, Int, Ordinal, Space
+from trialwright.space import NAME, Choice, Configuration, Float, Int, Ordinal, Space
 from trialwright.webhook import Webhook
 
 Direction = Literal["maximize", "minimize"]
 Reduce = Literal["last", "best", "mean_last"]
 Member = Literal["expert", "tree", "random", "tpe", "gp", "cmaes", "inquirer"]
 """Proposers that a team may name."""
+
+Role = Literal["explorer", "exploiter", "skeptic"]
+"""What a member may make its business: what is unknown, what is best, what may be wrong."""
 
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 """How hard a model that can think is to think."""
@@ -122,6 +126,66 @@ def unmet(require: Sequence[str], measures: Mapping[str, float]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """What a member of a team keeps to: parameters that it may move, or a condition that holds.
+
+    >>> print(Area(parameters=("optimizer.*", "lr")))
+    optimizer.*, lr
+    """
+
+    parameters: tuple[str, ...] = ()
+    """Names, or patterns of names with `*`; (): all."""
+    where: str = ""
+    """Of every configuration that it proposes; '': any will do."""
+
+    def __str__(self) -> str:
+        return self.where or ", ".join(self.parameters)
+
+    def names(self, space: Space) -> tuple[str, ...]:
+        """Return the parameters that may be moved."""
+        if not self.parameters:
+            return space.names
+        return tuple(
+            name
+            for name in space.names
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.parameters)
+        )
+
+    def strays(
+        self, configuration: Configuration, parent: Configuration, space: Space
+    ) -> tuple[str, ...]:
+        """Return the parameters outside of the area that differ from the parent's.
+
+        What a parameter of the area switches on or off is no stray.
+        """
+        inside = self.names(space)
+        return tuple(
+            name
+            for name, value in configuration.items()
+            if name not in inside and name in parent and parent[name] != value
+        )
+
+    def holds(self, configuration: Configuration) -> bool:
+        """Say whether the condition is met; what names an inactive parameter is not."""
+        try:
+            return not self.where or bool(evaluate(self.where, configuration))
+        except ExpressionError:
+            return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """A proposer without a model that has a role in the team, or an area of its own."""
+
+    member: Member
+    """Who thinks."""
+    name: str
+    """What stands in `Proposal.by`."""
+    role: Role | None = None
+    area: Area | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """A language model in the team: a provider's (`model`), or behind a program (`cli`).
 
@@ -141,7 +205,9 @@ class Agent:
     temperature: float | None = None
     effort: Effort | None = None
     role: str = ""
-    """Words on how this member is to behave, put into its instructions."""
+    """A `Role`, or words on how this member is to behave; put into its instructions."""
+    area: Area | None = None
+    """What it is to keep to; None: the whole space."""
     price: tuple[float, float] | None = None
     """US dollars per million tokens, read and written, where the model is in no list of prices."""
     timeout_s: float = 120.0
@@ -394,7 +460,7 @@ class Task:
     keep: Keep = field(default_factory=Keep)
     code: tuple[str, ...] = ()
     """Glob patterns of the files whose change opens a new code version; () finds them."""
-    team: tuple[Member | Agent, ...] = ("expert",)
+    team: tuple[Member | Delegate | Agent, ...] = ("expert",)
     tree: Ucb = field(default_factory=Ucb)
     """For the member `tree`, and for how the tree of trials is scored."""
     runner: RunnerPlan = field(default_factory=RunnerPlan)
@@ -421,7 +487,25 @@ class Task:
     @property
     def member_names(self) -> tuple[str, ...]:
         """The names of the team's members, as they stand in `Proposal.by`."""
-        return tuple(one.name if isinstance(one, Agent) else one for one in self.team)
+        return tuple(one if isinstance(one, str) else one.name for one in self.team)
+
+    @property
+    def delegates(self) -> Mapping[str, Delegate]:
+        """Members without a model that have a role or an area, by name."""
+        return {one.name: one for one in self.team if isinstance(one, Delegate)}
+
+    @property
+    def roles(self) -> Mapping[str, Role]:
+        """Who of the team has which role; whoever has none, or one in words, is left out."""
+        known: dict[str, Role] = {role: role for role in get_args(Role)}
+        given = {one.name: one.role or "" for one in self.team if not isinstance(one, str)}
+        return {name: known[role] for name, role in given.items() if role in known}
+
+    @property
+    def areas(self) -> Mapping[str, Area]:
+        """Who of the team is to keep to which area; whoever has none is left out."""
+        given = [one for one in self.team if not isinstance(one, str)]
+        return {one.name: one.area for one in given if one.area is not None}
 
 
 TASK = TypeAdapter(Task)

@@ -22,7 +22,7 @@ from trialwright.report.team import section
 from trialwright.report.terminal import overview
 from trialwright.report.write import write
 from trialwright.study import Study
-from trialwright.task import Agent, Budget, Objective, Task
+from trialwright.task import Agent, Area, Budget, Delegate, Objective, Task
 
 VALUES = (("expert", 0.5), ("claude", 0.7), ("expert", 0.6), ("claude", 0.8), ("expert", 0.75))
 
@@ -61,8 +61,8 @@ def test_the_section_tells_who_improved_at_what_cost(tmp_path: Path) -> None:
     found = section(studied(tmp_path, team_task()))
     assert found is not None
     cells = {row[0]: row for row in found.rows}
-    assert cells["claude"][3:] == ("2", "2 of 2", "1", "4,000 tokens, $0.10", "1 of 2")
-    assert cells["expert"][3:] == ("3", "0 of 2", "0", "–", "–")
+    assert cells["claude"][3:8] == ("2", "2 of 2", "1", "4,000 tokens, $0.10", "1 of 2")
+    assert cells["expert"][3:8] == ("3", "0 of 2", "0", "–", "–")
     said = " ".join(found.sentences)
     assert "claude made 2 trials; 2 of 2 improved on the best at their time (100%" in said
     assert "exact 95% interval 16% to 100%" in said
@@ -174,3 +174,40 @@ def test_a_program_that_always_fails_is_named_in_red(tmp_path: Path) -> None:
     assert isinstance(told, list)
     healths = [one["account"]["health"] for one in told]  # type: ignore[index, call-overload]
     assert healths == ["failing", "well"]
+
+
+def test_roles_areas_and_how_far_apart_stand_in_every_view(tmp_path: Path) -> None:
+    """The given area, else the parameters that were moved most; focus, distance and its p."""
+    scout = Delegate(member="random", name="scout", role="explorer", area=Area(where="hidden > 9"))
+    recorder = Recorder(tmp_path, replace(network_task(), team=("expert", scout)))
+    for number in range(6):
+        for by, name in (("expert", "hidden"), ("scout", "dropout")):
+            value = NETWORK[name].from_unit((number + 1) / 9)
+            values = NETWORK.canonical({**DEFAULTS, name: value})
+            trial = recorder.admit(Proposal(configuration=values, by=by))
+            observe(recorder, recorder.launch(trial), 0.5 + number / 100)
+    history = recorder.close()
+    found = section(history)
+    assert found is not None
+    cells = {row[0]: dict(zip(found.headings, row, strict=True)) for row in found.rows}
+    assert cells["scout"]["role"] == "explorer"
+    assert cells["scout"]["area"] == "hidden > 9"
+    assert (cells["expert"]["role"], cells["expert"]["area"]) == ("–", "hidden")
+    assert cells["expert"]["focus"] == "1.00"
+    assert cells["expert"]["apart"] == "1.00 (p 0.00)"
+    assert "scout moved dropout 100%" in " ".join(found.sentences)
+    assert "permutation test p = 0.0" in " ".join(found.sentences)
+    said = shown(overview(history))
+    assert "explorer" in said
+    assert "hidden > 9" in said
+    assert "1.00 (p 0.00)" in said
+    told = study_document(history, tmp_path, running=False)["team"]
+    assert isinstance(told, list)
+    member = told[1]
+    assert isinstance(member, dict)
+    assert (member["role"], member["area"]) == ("explorer", "hidden > 9")
+    assert member["specialisation"]["focus"] == 1.0  # type: ignore[index,call-overload]
+    assert member["specialisation"]["moved"] == {"dropout": 1.0}  # type: ignore[index,call-overload]
+    write(history, tmp_path)
+    assert "| scout |" in (tmp_path / "report.md").read_text()
+    assert "hidden > 9" in Elements((tmp_path / "report.html").read_text()).text

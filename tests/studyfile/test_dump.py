@@ -14,10 +14,12 @@ from tests.spaces import WORDS, spaces
 from trialwright.errors import SpaceError
 from trialwright.robust import Robust
 from trialwright.space import Float, Space
-from trialwright.studyfile import dump, parse
+from trialwright.studyfile import dump, load, parse
 from trialwright.task import (
     Agent,
+    Area,
     Budget,
+    Delegate,
     Delivery,
     Environment,
     Keep,
@@ -214,3 +216,24 @@ def test_a_task_with_a_function_says_so() -> None:
     )
     assert dump(task).startswith("# Runs a Python function: pass it as Task(function=...).")
     assert "command:" not in dump(task)
+
+
+def test_roles_and_areas_are_kept(tmp_path: Path) -> None:
+    """Members with a role or an area read back as they were, whatever form the area has."""
+    team: tuple[Member | Delegate | Agent, ...] = (
+        "expert",
+        Delegate(member="tpe", name="scout", role="explorer", area=Area(parameters=("o.*", "lr"))),
+        Delegate(member="tree", name="tree-skeptic", role="skeptic"),
+        Delegate(member="tpe", name="tpe", area=Area(where="lr < 0.1")),
+        Agent(name="m", model="openai:a", role="exploiter", area=Area(parameters=("lr",))),
+    )
+    task = Task(
+        name="t",
+        objective=Objective(metric="y"),
+        space=Space((Float("lr", 0.0, 1.0), Float("o.beta", 0.0, 1.0))),
+        command=("python3",),
+        folder=str(tmp_path),
+        team=team,
+    )
+    (tmp_path / "study.yaml").write_text(dump(task))
+    assert load(tmp_path / "study.yaml").team == team

@@ -102,9 +102,10 @@ def _claimed(history: History) -> Iterator[Belief]:
 
 def _expected(history: History) -> Iterator[Belief]:
     """What models and people expected of trials, in words of their own."""
+    code = _CODE | history.task.delegates.keys() if history.opened else _CODE
     for trial in history.trials:
         hypothesis = trial.proposal.hypothesis
-        if hypothesis is None or trial.proposal.by in _CODE:
+        if hypothesis is None or trial.proposal.by in code:
             continue
         level = _LEVELS[hypothesis_status(history, trial)]
         found = _belief(

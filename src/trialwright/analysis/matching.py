@@ -2,9 +2,9 @@
 
 Trials that differ in the claimed parameters alone share a background. Per background there is one
 comparison, over the seeds that every trial gets: further ones went to whoever looked good. It
-counts only where nobody could have picked a side by the other's result: the inquirer made all of
-its sides, or all were admitted before the first of them ended. Where there is no such comparison, a
-regression makes what can be made of the other later trials.
+counts only where nobody could have picked a side by the other's result: one of the `designers`
+made all of its sides, or all were admitted before the first of them ended. Where there is no such
+comparison, a regression makes what can be made of the other later trials.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _differences(
     needed = cells(claim)
     rest: list[tuple[Trial, Cell]] = []
     for group in grouped(claim, ended, history).values():
-        chosen = _unpicked(group, needed)
+        chosen = _unpicked(group, needed, designers(history.task))
         if chosen:
             _compare(chosen, read, found=found)
         else:
@@ -231,13 +231,23 @@ def _differences(
     return found
 
 
-def _unpicked(group: Mapping[Cell, Sequence[Trial]], needed: Sequence[Cell]) -> list[list[Trial]]:
+def designers(task: Task) -> frozenset[str]:
+    """Return who finishes whatever comparison it begins: the inquirer, key-less skeptics."""
+    return frozenset(
+        {DESIGNER, *(name for name in task.delegates if task.roles.get(name) == "skeptic")}
+    )
+
+
+def _unpicked(
+    group: Mapping[Cell, Sequence[Trial]], needed: Sequence[Cell], made_by: frozenset[str]
+) -> list[list[Trial]]:
     """The sides of a comparison that nobody picked by a result; [] if there is none."""
     if any(cell not in group for cell in needed):
         return []
-    made = [[t for t in group[cell] if t.proposal.by == DESIGNER] for cell in needed]
-    if all(made):
-        return made
+    for name in sorted(made_by):
+        made = [[t for t in group[cell] if t.proposal.by == name] for cell in needed]
+        if all(made):
+            return made
     sides = [list(group[cell]) for cell in needed]
     trials = [trial for one in sides for trial in one]
     ends = [run.ended_at for trial in trials for run in trial.runs if run.ended_at is not None]

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 
 from trialwright.analysis.allocate import Arm, Rules, Step, promotion, settling
+from trialwright.analysis.doubts import replication
 from trialwright.analysis.noise import scatter_of
 from trialwright.analysis.validation import first_of
 from trialwright.history import History, Trial
@@ -28,10 +29,21 @@ def promotions(
     """Return whom to give more seeds now, for `n` free slots; empty where nobody is due any.
 
     `searched`: no further trial will come, so that who is best is to be settled, and the winner
-    then run on fresh seeds. `runs_left` is what the budget has left for all of that.
+    then run on fresh seeds. `runs_left` is what the budget has left for all of that. Until then,
+    whoever no rule gives seeds, a skeptic of the team may still doubt.
     """
+    if n < 1:
+        return []
+    due = _due(task, history, n=n, searched=searched, runs_left=runs_left)
+    return due if due or searched else replication(task, history)
+
+
+def _due(
+    task: Task, history: History, *, n: int, searched: bool, runs_left: float
+) -> list[Promotion]:
+    """Whom the study file's own rules give more seeds."""
     seeds = task.seeds
-    if n < 1 or not (seeds.confirm or seeds.fresh):
+    if not (seeds.confirm or seeds.fresh):
         return []
     arms = _arms(task, history)
     found: list[Promotion] = []

@@ -8,7 +8,7 @@ state; it does not grow with the history. Code keeps the memory: what was tried 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from trialwright.analysis.compare import scatter
 from trialwright.history import History, Trial
 from trialwright.propose import fence, notebook, outlook, sheet
 from trialwright.space import Parameter
-from trialwright.task import Agent, Task, fixed_seed, placeholders
+from trialwright.task import Agent, Area, Task, fixed_seed, placeholders
 
 SHOWN = 16
 """Trials that are shown."""
@@ -65,10 +65,33 @@ your proposals, runs and judges them; metric and verdict are not yours to decide
 """
 
 
+ROLES: Mapping[str, str] = {
+    "explorer": "explorer. Go where nobody has been: prefer what is far from all trials, as long as"
+    " it may be better than half of them. You need not improve on the best to be of use.",
+    "exploiter": "exploiter. Stay near the best trial and make it better by small, careful steps.",
+    "skeptic": "skeptic. Try to break what the team believes: propose the trials that would"
+    " contradict the claims on which most rests, or take back a change of the best trial to see"
+    " whether it was needed. Say in the rationale what result would make the belief wrong. You are"
+    " credited for what you settle, not for improvements.",
+}
+"""What a role asks of a model."""
+
+
 def instructions(task: Task, agent: Agent) -> str:
-    """Return what stays the same from turn to turn: rules, role, task and space."""
-    role = [f"Your role in the team: {agent.role[:LONGEST_ROLE]}\n"] if agent.role else []
-    return "\n".join([RULES, *role, about(task), f"Space:\n{domains(task)}"])
+    """Return what stays the same from turn to turn: rules, role, area, task and space."""
+    role = ROLES.get(agent.role, agent.role[:LONGEST_ROLE])
+    told = [f"Your role in the team: {role}\n"] if role else []
+    told += [_kept(agent.area)] if agent.area is not None else []
+    return "\n".join([RULES, *told, about(task), f"Space:\n{domains(task)}"])
+
+
+def _kept(area: Area) -> str:
+    """Say what a member is to keep to."""
+    if area.where:
+        return f"Your area: propose only configurations for which this holds: {area.where}\n"
+    return (
+        f"Your area: change these parameters only, all others stay as the parent has them: {area}\n"
+    )
 
 
 def about(task: Task) -> str:

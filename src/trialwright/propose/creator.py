@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trialwright.analysis.claiming import Draft, Sense, What, drafted
 from trialwright.analysis.claims import LONGEST, faults
-from trialwright.analysis.matching import DESIGNER
+from trialwright.analysis.matching import designers
 from trialwright.errors import ProposerError, TrialwrightError
 from trialwright.expression import Scalar
 from trialwright.history import History
@@ -30,7 +30,7 @@ from trialwright.propose.lookup import Lookup
 from trialwright.propose.prior import Prior
 from trialwright.propose.words import category, changed
 from trialwright.records import Claim, Exchange, Hypothesis, Interval, Proposal, RunKey
-from trialwright.task import Task
+from trialwright.task import Area, Task
 
 REPAIRS = 2
 """Times per turn that the model may put its answer right."""
@@ -157,7 +157,7 @@ class Creator:
         allowance = left(task, history)
         if allowance.spent:
             raise ProposerError("the study's cap for language models is reached")
-        reading = Reading(task, history, self.name)
+        reading = Reading(task, history, self.name, area=self._line.agent.area)
         lookup = Lookup(task, history, self._around.log, rng)
         stable = briefing.instructions(task, self._line.agent)
         reply = self._line.ask(
@@ -165,7 +165,7 @@ class Creator:
                 purpose="propose",
                 instructions=stable,
                 prompt=briefing.state(task, history, n, rng, beside=stable),
-                answer=Claiming if DESIGNER in task.member_names else Suggestions,
+                answer=Claiming if tests_claims(task) else Suggestions,
                 check=lambda answer: reading.check(answer, n),
                 tools=lookup.tools,
                 repairs=REPAIRS,
@@ -178,6 +178,11 @@ class Creator:
             # All of the batch, or what came right of it.
             return reading.usable
         raise ProposerError(reply.exchange.detail)
+
+
+def tests_claims(task: Task) -> bool:
+    """Say whether anybody of the team would test a claim."""
+    return not designers(task).isdisjoint(task.member_names)
 
 
 def left(task: Task, history: History) -> Allowance:
@@ -198,9 +203,13 @@ def turns(history: History, name: str, purpose: Purpose) -> int:
 
 
 class Reading:
-    """Turns what a model answered into proposals, or into what is wrong with it."""
+    """Turns what a model answered into proposals, or into what is wrong with it.
 
-    def __init__(self, task: Task, history: History, by: str) -> None:
+    `area`: what the proposals have to keep to.
+    """
+
+    def __init__(self, task: Task, history: History, by: str, *, area: Area | None = None) -> None:
+        self._area = area
         self._task = task
         self._history = history
         self._by = by
@@ -285,6 +294,7 @@ class Reading:
             known = all(one.name in space for one in suggestion.changes)
             raise Repair("; ".join(illegal), cause="outside" if known else "unknown")
         configuration = space.canonical(configuration)
+        self._keep_to_area(suggestion, configuration)
         repeated = history.seen(configuration, code=history.code)
         if repeated is not None:
             raise Repair(
@@ -301,10 +311,28 @@ class Reading:
             category=category(self._evidence, self._changed(suggestion, configuration)),
         )
 
-    def _changed(self, suggestion: Suggestion, configuration: Mapping[str, Scalar]) -> list[str]:
+    def _keep_to_area(self, suggestion: Suggestion, configuration: Mapping[str, Scalar]) -> None:
+        """Hold a configuration to the member's area, if it was given one."""
+        area = self._area
+        if area is None:
+            return
+        strays = area.strays(configuration, self._before(suggestion), self._history.space)
+        if strays:
+            raise Repair(
+                f"outside of your area ({area}): {', '.join(strays)}; leave that as the parent has"
+                " it, or name another parent",
+                cause="area",
+            )
+        if not area.holds(configuration):
+            raise Repair(f"it is outside of your area: {area} must hold", cause="area")
+
+    def _before(self, suggestion: Suggestion) -> Mapping[str, Scalar]:
         parent = suggestion.parent
         before = {} if parent is None else self._history.trials[parent].configuration
-        return changed(configuration, before or self._history.space.complete({}))
+        return before or self._history.space.complete({})
+
+    def _changed(self, suggestion: Suggestion, configuration: Mapping[str, Scalar]) -> list[str]:
+        return changed(configuration, self._before(suggestion))
 
     def _configuration(self, suggestion: Suggestion) -> dict[str, Scalar]:
         space = self._history.space

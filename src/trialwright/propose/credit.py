@@ -10,6 +10,10 @@ if its result lies below what the member promised itself, or below what expert a
 surrogates expected of a trial of their own at the time. So low promises gain nothing, high ones
 that fail cost, and who keeps failing is out within a few trials.
 
+A skeptic is not judged by improvements, nor an explorer by expectations of gain: what is credit for
+the one is what it settled (`analysis.doubts`), a seed that it had a trial given being a turn too,
+and neither falls short where its result is poor. Skeptics together have at most `DOUBT_MOST`.
+
 A turn costs one trial. Only where the budget is in time and not in trials, it costs time: that of
 the runs, and that of the conversations with a model.
 """
@@ -22,9 +26,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from trialwright.analysis.doubts import replications, settled
 from trialwright.analysis.matching import DESIGNER
 from trialwright.history import History, Trial
-from trialwright.task import Agent, Task
+from trialwright.task import Agent, Role, Task
 
 EARLY, LATE = 10, 100
 """Trials up to which the first prior weight holds, and from which on the second does."""
@@ -42,10 +47,15 @@ INQUIRY = 0.5
 """Share of who tests claims, beside others: it wants to know, and can't be judged by gains."""
 MODEL = (8.0, 2.0)
 """Of language models, all of them together."""
+SKEPTIC = (1.0, 2.0)
+"""Of a skeptic, whoever it is: there is little to doubt before much is believed."""
 UNKNOWN = (1.0, 1.0)
 
 JUDGES = frozenset({"expert", "gp", "tpe", "cmaes"})
 """Members whose expectations others are held to: they weigh results, and want nothing."""
+
+DOUBT_MOST = 0.3
+"""The most that skeptics have together: what nobody found needs no doubt."""
 
 FLOOR = 0.05
 """The least share of a member: enough to notice that it has become the best."""
@@ -135,6 +145,7 @@ def standings(
 def distrusted(history: History) -> frozenset[str]:
     """Return who has fallen short so often that only its successes are to be learnt from."""
     names = {trial.proposal.by for trial in history.trials[-WINDOW:]} - JUDGES - PLAIN
+    names -= {name for name, role in _roles(history).items() if role != "exploiter"}
     if not names:
         return frozenset()
     records = _records([*names], history)
@@ -159,7 +170,7 @@ def _inquiring(history: History) -> Standing:
 def _earned(
     names: Sequence[str], history: History, *, models: Collection[str] = ()
 ) -> list[Standing]:
-    prior = _priors(names, models, count=len(history.trials))
+    prior = _priors(names, models, history)
     records = _records(names, history)
     credit = _credit(records, _costs(names, history))
     trust = {name: _trust(records[name]) for name in names}
@@ -168,15 +179,18 @@ def _earned(
     factor = {name: trust[name] * (credit[name] + 0.02) / (average + 0.02) for name in names}
     pulled = _normalised({name: prior[name] * factor[name] for name in names})
     floor = min(FLOOR, 0.5 / len(names))
+    share = {name: floor + (1 - floor * len(names)) * pulled[name] for name in names}
+    share = _bounded(share, {name for name in names if _roles(history).get(name) == "skeptic"})
     return [
         Standing(
             name=name,
-            share=floor + (1 - floor * len(names)) * pulled[name],
+            share=share[name],
             prior=prior[name],
             credit=credit[name] * trust[name],
             trust=trust[name],
             trials=records[name].trials,
-            sentence=_sentence(name, prior[name], credit, record=records[name]),
+            sentence=_sentence(name, prior[name], credit, record=records[name])
+            + (_DOUBTING if _roles(history).get(name) == "skeptic" else ""),
         )
         for name in names
     ]
@@ -209,13 +223,34 @@ class _Record:
         self.fault += weight * fault
 
 
-def _priors(names: Sequence[str], models: Collection[str], *, count: int) -> dict[str, float]:
-    """Shares without any result, at `count` trials; geometric between `EARLY` and `LATE`."""
+_DOUBTING = " As a skeptic it is judged by what it settled."
+
+
+def _roles(history: History) -> Mapping[str, Role]:
+    return history.task.roles if history.opened else {}
+
+
+def _bounded(share: Mapping[str, float], skeptics: Collection[str]) -> dict[str, float]:
+    """Shares of which skeptics have at most their part; all of it where there is nobody else."""
+    doubting = math.fsum(share[name] for name in skeptics)
+    if doubting <= DOUBT_MOST or len(skeptics) == len(share):
+        return dict(share)
+    down, up = DOUBT_MOST / doubting, (1 - DOUBT_MOST) / (1 - doubting)
+    return {name: one * (down if name in skeptics else up) for name, one in share.items()}
+
+
+def _priors(names: Sequence[str], models: Collection[str], history: History) -> dict[str, float]:
+    """Shares without any result; geometric between `EARLY` and `LATE` trials."""
+    count, roles = len(history.trials), _roles(history)
+    delegates = history.task.delegates if history.opened else {}
+    kinds = {name: one.member for name, one in delegates.items()}
     way = min(math.log(max(count, EARLY) / EARLY) / math.log(LATE / EARLY), 1.0)
     several = sum(name in models for name in names)
     weights = {}
     for name in names:
-        early, late = MODEL if name in models else PRIOR.get(name, UNKNOWN)
+        early, late = MODEL if name in models else PRIOR.get(kinds.get(name, name), UNKNOWN)
+        if roles.get(name) == "skeptic" and name not in models:
+            early, late = SKEPTIC
         weight = float(early * (late / early) ** way)
         weights[name] = weight / several if name in models else weight
     return _normalised(weights)
@@ -224,8 +259,16 @@ def _priors(names: Sequence[str], models: Collection[str], *, count: int) -> dic
 def _records(names: Sequence[str], history: History) -> dict[str, _Record]:
     records = {name: _Record() for name in names}
     recent = history.trials[-WINDOW:]
-    values, sign = _values(history), _sign(history)
-    gains, faults = _gains(values, recent), _faults(values, recent, sign)
+    values, sign, roles = _values(history), _sign(history), _roles(history)
+    spared = {name for name, role in roles.items() if role != "exploiter"}
+    gains, faults = _gains(values, recent), _faults(values, recent, sign=sign, spared=spared)
+    skeptics = [name for name in names if roles.get(name) == "skeptic"]
+    worth = settled(history) if skeptics else {}
+    own = [trial for trial in recent if trial.proposal.by in skeptics]
+    gains |= {t.number: worth.get(t.number, 0.0) for t in own if t.number in {*values, *worth}}
+    for name in skeptics:
+        for age, gain in enumerate(replications(history, name)[:WINDOW]):
+            records[name].turn(MEMORY**age, gain=gain)
     for age, trial in enumerate(reversed(recent)):
         record = records.get(trial.proposal.by)
         if record is None:
@@ -313,12 +356,15 @@ def _gains(values: Mapping[int, float], recent: Sequence[Trial]) -> dict[int, fl
     return gains
 
 
-def _faults(values: Mapping[int, float], recent: Sequence[Trial], sign: int) -> dict[int, float]:
+def _faults(
+    values: Mapping[int, float], recent: Sequence[Trial], *, sign: int, spared: Collection[str]
+) -> dict[int, float]:
     """Per trial of `recent` with a value: how far it fell short of what was to be expected, 0 to 1.
 
     That is, by half, the lower end of the trial's own predicted interval. And what a judge expected
     last of a trial of its own: from half way to the lower end of its interval on, the whole fault
     one half width further down. Until a judge has predicted anything, the worst that judges saw.
+    Who is `spared` is held to its own word alone.
     """
     spread = _spread(list(values.values()))
     seen = {name: [t for t in recent if t.proposal.by == name] for name in JUDGES}
@@ -330,7 +376,7 @@ def _faults(values: Mapping[int, float], recent: Sequence[Trial], sign: int) -> 
         fault = 0.5 * _short(_promise(trial, sign), value, spread)
         others = [t for name, trials in seen.items() if name != by for t in trials]
         results = sum(t.number in values for t in others)
-        if results and by not in JUDGES:
+        if results and by not in JUDGES and by not in spared:
             before = [t for t in others if t.number < trial.number]
             least, reach = _expected(before, values, sign)
             fault += results / (results + FEW) * _short(least, value, reach or spread)

@@ -84,13 +84,13 @@ class Inquirer:
 def _wanted(history: History, rng: np.random.Generator) -> Iterator[Proposal]:
     open_ = [one for one in standings(history) if one.status not in ("established", "contradicted")]
     for standing in open_:
-        yield from _unfinished(history, standing)
+        yield from unfinished(history, standing, by=DESIGNER)
     worth = [one for one in open_ if _promising(history, one)]
     worth.sort(key=lambda one: (one.comparisons >= FIRST, -one.evidence, one.number))
     if _looks_about(history, worth):
         yield from _suspected(history, rng)
     for standing in worth:
-        yield from _experiment(history, standing.claimed, standing.number, rng)
+        yield from experiment(history, standing.number, rng, by=DESIGNER)
 
 
 def _looks_about(history: History, worth: Sequence[Standing]) -> bool:
@@ -106,22 +106,21 @@ def _suspected(history: History, rng: np.random.Generator) -> Iterator[Proposal]
         known = same(claims[0], history)
         if known is not None:
             if standings(history)[known].status == "undecided":
-                yield from _experiment(history, history.claims[known], known, rng)
+                yield from experiment(history, known, rng, by=DESIGNER)
             continue
-        begun = Claimed(claims[0], len(history.trials))
-        for proposal in _experiment(history, begun, len(history.claims), rng):
-            yield replace(proposal, claims=claims)
+        for proposal in claiming(history, claims, rng, by=DESIGNER):
+            yield proposal
             return
 
 
 def _promising(history: History, standing: Standing) -> bool:
     """Whether further experiments may still decide a claim."""
-    begun = [
+    own = [
         group
-        for group in _begun(history, standing.claimed).values()
+        for group in begun(history, standing.claimed, DESIGNER).values()
         if any(t.proposal.tests == standing.number for trials in group.values() for t in trials)
     ]
-    made = max(standing.comparisons, len(begun))
+    made = max(standing.comparisons, len(own))
     if made >= MOST or not _hopeful(standing, standing.comparisons):
         return False
     # What a rate is of, other experiments with the same region often try as well.
@@ -151,29 +150,46 @@ def _served(history: History, standing: Standing) -> bool:
 # -- experiments
 
 
-def _begun(history: History, claimed: Claimed) -> dict[str, dict[Cell, list[Trial]]]:
-    """The experiments of a claim, by background."""
-    own = [(t, c) for t, c in placed(history, claimed) if t.proposal.by == DESIGNER]
+def begun(history: History, claimed: Claimed, by: str) -> dict[str, dict[Cell, list[Trial]]]:
+    """Return the experiments of a claim that one designer made, by background."""
+    own = [(t, c) for t, c in placed(history, claimed) if t.proposal.by == by]
     return grouped(claimed.claim, own, history)
 
 
-def _unfinished(history: History, standing: Standing) -> Iterator[Proposal]:
-    """The sides that experiments still lack: of those that were begun for this claim."""
+def unfinished(history: History, standing: Standing, *, by: str) -> Iterator[Proposal]:
+    """Yield the sides that experiments still lack: of those that `by` began for this claim."""
     claimed, needed = standing.claimed, cells(standing.claim)
-    for group in _begun(history, claimed).values():
+    for group in begun(history, claimed, by).values():
         first = min((t for trials in group.values() for t in trials), key=lambda t: t.number)
         if first.proposal.tests != standing.number:
             continue
         for cell in needed:
             if cell not in group:
-                yield from _side(history, claimed.claim, standing.number, first, cell)
+                for proposal in _side(history, claimed.claim, standing.number, first, cell):
+                    yield replace(proposal, by=by)
+
+
+def claiming(
+    history: History, claims: tuple[Claim, ...], rng: np.random.Generator, *, by: str
+) -> Iterator[Proposal]:
+    """Yield the first side of an experiment that brings claims with it, and tests the first."""
+    for proposal in _experiment(history, claims[0], len(history.claims), rng):
+        yield replace(proposal, by=by, claims=claims)
+
+
+def experiment(
+    history: History, number: int, rng: np.random.Generator, *, by: str
+) -> Iterator[Proposal]:
+    """Yield the first side of another experiment on claim `number`, where chance finds one."""
+    for proposal in _experiment(history, history.claims[number].claim, number, rng):
+        yield replace(proposal, by=by)
 
 
 def _experiment(
-    history: History, claimed: Claimed, number: int, rng: np.random.Generator
+    history: History, claim: Claim, number: int, rng: np.random.Generator
 ) -> Iterator[Proposal]:
     """Begin an experiment around the best trial: its first side."""
-    claim, best = claimed.claim, history.best()
+    best = history.best()
     assert best is not None
     known = {background(claim, trial.configuration, history) for trial in history.trials}
     needed = cells(claim)

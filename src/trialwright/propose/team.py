@@ -20,10 +20,12 @@ from trialwright.propose.baselines import Random, is_fresh
 from trialwright.propose.credit import JUDGES, PRIOR, Standing, in_line, standings
 from trialwright.propose.expert import Expert
 from trialwright.propose.inquiry import Inquirer
+from trialwright.propose.posts import Posted
 from trialwright.propose.proposer import Proposer, draws
+from trialwright.propose.skeptic import Skeptic
 from trialwright.propose.tree import TreeSearch
 from trialwright.records import Proposal
-from trialwright.task import Agent, Member, Task
+from trialwright.task import Agent, Delegate, Member, Task
 
 SPARE = 10
 """Proposals that are looked at per one asked for."""
@@ -35,8 +37,18 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 """Its multiples, modulo 1, fill [0, 1) evenly: turns follow the shares without chance or memory."""
 
 
+_PLAIN: Mapping[str, Callable[[], Proposer]] = {
+    "expert": Expert,
+    "tree": TreeSearch,
+    "inquirer": Inquirer,
+    "random": Random,
+}
+
+
 def member(
-    name: Member | Agent, task: Task, creator: Callable[[Agent], Proposer] | None = None
+    name: Member | Delegate | Agent,
+    task: Task,
+    creator: Callable[[Agent], Proposer] | None = None,
 ) -> Proposer:
     """Return the proposer of this name, for this task; `creator` makes one of a model.
 
@@ -46,14 +58,12 @@ def member(
     match name:
         case Agent() if creator is not None:
             return creator(name)
-        case "expert":
-            return Expert()
-        case "tree":
-            return TreeSearch()
-        case "inquirer":
-            return Inquirer()
-        case "random":
-            return Random()
+        case Delegate():
+            if name.role == "skeptic":
+                return Skeptic(name.name, name.area)
+            return Posted(member(name.member, task), name)
+        case "expert" | "tree" | "inquirer" | "random":
+            return _PLAIN[name]()
         case "tpe" | "gp" | "cmaes":
             # Optuna takes half a second to import, and most teams need none of it.
             from trialwright.propose.optuna_samplers import CmaEs, Gp, Tpe

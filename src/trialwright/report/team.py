@@ -1,4 +1,4 @@
-"""The team in words: each member's share, what its trials brought and cost, and its predictions.
+"""The team in words: each member's share and area, what its trials brought and cost, predictions.
 
 Improvements are counted, and told by whom and at what cost. What would have been found without a
 member is not claimed: one study can't show it.
@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from trialwright.analysis.areas import Specialisation, specialisations
 from trialwright.analysis.standing import FAILING, Account, Cost, Rate, accounts
 from trialwright.history import History
 from trialwright.propose.credit import Standing, of_team
@@ -30,8 +31,19 @@ HEADINGS = (
     "refused",
     "cost",
     "in interval",
+    "role",
+    "area",
+    "focus",
+    "apart",
 )
 """Of the table in a report."""
+
+PARTS = ("member", "credit", "role", "area", "focus", "apart")
+"""Of the second table of `status`: who does what part of the work."""
+
+
+SURELY = 0.05
+"""Probability below which what sets a member apart is taken for more than chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +53,18 @@ class Member:
     account: Account
     standing: Standing | None
     """None for one that is not of the team: a person, a grid, an outside agent."""
+    role: str = ""
+    """A `Role`; '' for one that has none, or one in words of its own."""
+    area: str = ""
+    """That it was given; '': none."""
+    specialisation: Specialisation | None = None
+    """What it moved; None for one without a trial."""
+
+    @property
+    def about(self) -> str:
+        """Its area as a table has it: given, or the parameters that it moved most."""
+        seen = self.specialisation.observed if self.specialisation else ()
+        return self.area or ", ".join(seen) or NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +78,18 @@ class TeamSection:
 
 def members(history: History) -> list[Member]:
     """Return every proposer with its account, the team first."""
-    standing = {one.name: one for one in of_team(history.task, history)}
-    return [Member(account=a, standing=standing.get(a.name)) for a in accounts(history)]
+    task, seen = history.task, specialisations(history)
+    standing = {one.name: one for one in of_team(task, history)}
+    return [
+        Member(
+            account=account,
+            standing=standing.get(account.name),
+            role=task.roles.get(account.name, ""),
+            area=str(task.areas.get(account.name, "")),
+            specialisation=seen.get(account.name),
+        )
+        for account in accounts(history)
+    ]
 
 
 def worth_telling(history: History) -> bool:
@@ -83,8 +117,31 @@ def section(history: History) -> TeamSection | None:
             *bought([one.account for one in found], history),
             *predicted,
             *told,
+            *_areas(found),
         ),
     )
+
+
+def _areas(found: Sequence[Member]) -> tuple[str, ...]:
+    """Say what each member moves, and whether that is more than chance would make of it."""
+    lines = []
+    for one in found:
+        seen = one.specialisation
+        if seen is None or not seen.moved or seen.focus is None:
+            continue
+        most = ", ".join(f"{words.line(n, most=40)} {seen.moved[n]:.0%}" for n in seen.observed)
+        said = (
+            f"{words.line(one.account.name, most=40)} moved {most} (share of its moves; focus"
+            f" {seen.focus:.2f}, where 0 moves all alike and 1 one parameter alone)"
+        )
+        if seen.apart is not None and seen.p is not None:
+            surely = "" if seen.p < SURELY else ": no more than chance would bring"
+            said += (
+                f", {seen.apart:.2f} apart from the others (0 the same, 1 nothing in common;"
+                f" permutation test p = {seen.p:.3f}{surely})"
+            )
+        lines.append(f"{said}.")
+    return tuple(lines) if len(lines) > 1 else ()
 
 
 def standing_table(history: History) -> list[RenderableType]:
@@ -94,14 +151,26 @@ def standing_table(history: History) -> list[RenderableType]:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     found = members(history)
     several = sum(one.standing is not None for one in found) > 1
-    for heading in ("member", *(["share"] if several else []), *HEADINGS[3:-1]):
+    for heading in ("member", *(["share"] if several else []), *HEADINGS[3:7]):
         table.add_column(heading, header_style="bold", overflow="fold")
     for one in found:
-        name, share, _, *rest, _ = _row(one)
+        name, share, _, *rest = _row(one)[:7]
         style = "red" if one.account.health == "failing" else ""
         cells = (*([share] if several else []), *rest)
         table.add_row(Text(name, style=style), *map(Text, cells))
-    return [Text(), table, *(Text(said, style="red") for said in failing(found))]
+    parts: list[RenderableType] = [Text(), _parts_table(found)] if several else []
+    return [Text(), table, *parts, *(Text(said, style="red") for said in failing(found))]
+
+
+def _parts_table(found: Sequence[Member]) -> Table:
+    """Who does what part of the work: roles, areas, and how far they are apart."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in PARTS:
+        table.add_column(heading, header_style="bold", overflow="fold")
+    for one in found:
+        row = dict(zip(HEADINGS, _row(one), strict=True))
+        table.add_row(*(Text(row[heading]) for heading in PARTS))
+    return table
 
 
 def failing(found: Sequence[Member]) -> tuple[str, ...]:
@@ -225,7 +294,19 @@ def _row(one: Member) -> tuple[str, ...]:
         str(account.refusals),
         _cost(account.cost),
         NONE if held is None else _part(held.inside),
+        one.role or NONE,
+        words.line(one.about, most=60),
+        *_specialised(one.specialisation),
     )
+
+
+def _specialised(seen: Specialisation | None) -> tuple[str, str]:
+    """How narrow a member's moves are, and how far from the others', with its p."""
+    if seen is None or seen.focus is None:
+        return NONE, NONE
+    if seen.apart is None or seen.p is None:
+        return f"{seen.focus:.2f}", NONE
+    return f"{seen.focus:.2f}", f"{seen.apart:.2f} (p {seen.p:.2f})"
 
 
 def _cost(cost: Cost) -> str:

@@ -14,6 +14,8 @@ from trialwright.studyfile.fields import octets, seconds
 from trialwright.studyfile.tree import Place, Tree, Unreadable, read
 from trialwright.task import (
     Agent,
+    Area,
+    Delegate,
     Delivery,
     Keep,
     LedgerPlan,
@@ -166,19 +168,31 @@ def _seeds(seeds: Seeds, *, sign: int) -> Plain:
     })  # fmt: skip
 
 
-def _member(member: Member | Agent) -> Plain:
-    if not isinstance(member, Agent):
+def _member(member: Member | Delegate | Agent) -> Plain:
+    if isinstance(member, str):
         return member
+    if isinstance(member, Delegate):
+        return _given({
+            "member": member.member, "name": member.name, "role": member.role,
+            "area": _area(member.area),
+        })  # fmt: skip
     plain = Agent(name=member.name, model=member.model)
     if member == plain and member.name == member.model:
         return member.model
     return _given({
         "name": member.name, "model": member.model or None, "cli": member.cli or None,
         "base_url": member.base_url, "key": member.key, "temperature": member.temperature,
-        "effort": member.effort, "role": member.role or None, "price": member.price,
+        "effort": member.effort, "role": member.role or None,
+        "area": _area(member.area), "price": member.price,
         "timeout": _duration(None if member.timeout_s == plain.timeout_s else member.timeout_s),
         "output_tokens": _unless(plain.output_tokens, member.output_tokens),
     })  # fmt: skip
+
+
+def _area(area: Area | None) -> Plain:
+    if area is None:
+        return None
+    return area.where or area.parameters
 
 
 def _unless(usual: Scalar, value: Scalar) -> Scalar:

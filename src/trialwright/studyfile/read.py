@@ -181,7 +181,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "heal": "heal" not in fields or fields.flag("heal"),
         "ledger": read_ledger(fields, problems),
         "notify": read_notify(fields, problems),
-        "team": read_team(fields, problems),
+        "team": read_team(fields, problems, space),
         "tree": _tree(_section(fields, "tree", problems)),
         "block": fields.whole("block", least=1),
         "instructions": read_instructions(fields, folder),

@@ -6,48 +6,68 @@ import re
 from collections.abc import Mapping
 from typing import cast, get_args
 
+from trialwright.errors import ExpressionError
+from trialwright.expression import names
 from trialwright.llm.providers import name_fault
+from trialwright.space import Space
 from trialwright.studyfile.fields import Fields, Problems, choose
 from trialwright.studyfile.tree import Tree
-from trialwright.task import Agent, Effort, Member
+from trialwright.task import Agent, Area, Delegate, Effort, Member, Role, nearest
 
 MEMBERS: tuple[str, ...] = get_args(Member)
 
 KEYS = (
-    "name", "model", "cli", "base_url", "key", "temperature", "effort", "role", "price", "timeout",
-    "output_tokens",
+    "name", "model", "cli", "base_url", "key", "temperature", "effort", "role", "area", "price",
+    "timeout", "output_tokens",
 )  # fmt: skip
 """What may be said of a member that is a language model."""
+
+DELEGATE_KEYS = ("member", "name", "role", "area")
+"""What may be said of one that is not."""
+
+ROLES: tuple[str, ...] = get_args(Role)
+
+_PATTERN = re.compile(r"[\w.*?-]+")
 
 _NAME = re.compile(r"[^\s\x00-\x1f]{1,60}")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-def read_team(fields: Fields, problems: Problems) -> tuple[Member | Agent, ...]:
-    """Read `team`: names of proposers, names of models, and mappings that describe models."""
+def read_team(
+    fields: Fields, problems: Problems, space: Space | None
+) -> tuple[Member | Delegate | Agent, ...]:
+    """Read `team`: names of proposers, names of models, and mappings that describe either.
+
+    `space`: what areas are held to; None if it could not be read.
+    """
     tree = fields.tree("team")
     if tree is None:
         return ("expert",)
     trees = tree.value if isinstance(tree.value, tuple) else (tree,)
     if not trees:
         fields.fault(tree, f"team is empty; {choose('', MEMBERS)}")
-    team: list[Member | Agent] = []
+    team: list[Member | Delegate | Agent] = []
     for item in trees:
-        one = _member(item, fields, problems)
+        one = _member(item, fields, problems, space=space)
         if one is None:
             continue
-        taken = [other.name if isinstance(other, Agent) else other for other in team]
-        name = one.name if isinstance(one, Agent) else one
+        taken = [other if isinstance(other, str) else other.name for other in team]
+        name = one if isinstance(one, str) else one.name
         if name in taken:
             fields.fault(item, f"team: {name} stands twice: keep one, or give each a `name`")
             continue
         team.append(one)
+    if team and all(isinstance(one, Delegate) and one.role == "skeptic" for one in team):
+        fields.fault(tree, "team: skeptics alone have nothing to doubt; add a member, e.g., expert")
     return tuple(team)
 
 
-def _member(item: Tree, fields: Fields, problems: Problems) -> Member | Agent | None:
+def _member(
+    item: Tree, fields: Fields, problems: Problems, *, space: Space | None
+) -> Member | Delegate | Agent | None:
     if isinstance(item.value, Mapping):
-        return _agent(Fields(item, "team member", problems, known=KEYS), item)
+        keys, read = (DELEGATE_KEYS, _delegate) if "member" in item.value else (KEYS, _agent)
+        return read(Fields(item, "team member", problems, known=keys), item, space=space)
     if not isinstance(item.value, str):
         fields.fault(item, f"team: {item.shown} is no member; {choose('', MEMBERS)}")
         return None
@@ -64,7 +84,86 @@ def _member(item: Tree, fields: Fields, problems: Problems) -> Member | Agent | 
     return cast("Member", item.value)
 
 
-def _agent(fields: Fields, at: Tree) -> Agent | None:
+def _delegate(fields: Fields, at: Tree, *, space: Space | None) -> Member | Delegate | None:
+    member = cast("Member | None", fields.word("member", MEMBERS))
+    role = cast("Role | None", fields.word("role", ROLES))
+    area = _area(fields, space)
+    if member is None or (role is None and "role" in fields):
+        return None
+    if member == "inquirer" and (role or area):
+        fields.fault(at, "team member: the inquirer takes no role and no area: try role: skeptic")
+        return None
+    name = fields.text("name") or (f"{member}-{role}" if role else member)
+    if not _free(name) and name != member:
+        fields.fault(at, _unfit(name))
+        return None
+    if (name, role, area) == (member, None, None):
+        return member
+    return Delegate(member=member, name=name, role=role, area=area)
+
+
+def _area(fields: Fields, space: Space | None) -> Area | None:
+    """Read `area`: a list of parameters, one alone, or a condition."""
+    tree = fields.tree("area")
+    if tree is None:
+        return None
+    if isinstance(tree.value, str) and not _PATTERN.fullmatch(tree.value):
+        return _condition(tree.value, fields, tree, space=space)
+    patterns = fields.texts("area")
+    if not patterns and isinstance(tree.value, tuple) and not tree.value:
+        fields.fault(tree, f"{fields.path('area')} is empty: name parameters, or leave it out")
+    items = tree.value if isinstance(tree.value, tuple) else (tree,)
+    for pattern, item in zip(patterns, items, strict=False):
+        if space is not None and not Area(parameters=(pattern,)).names(space):
+            there = f"there are {', '.join(space.names)}"
+            fields.fault(
+                item, f"{fields.path('area')}: {pattern!r} is no parameter"
+                f"{nearest(pattern, space.names) or f'; {there}'}",
+            )  # fmt: skip
+    return Area(parameters=patterns) if patterns else None
+
+
+def _condition(text: str, fields: Fields, at: Tree, *, space: Space | None) -> Area | None:
+    try:
+        named = sorted(names(text))
+    except ExpressionError as error:
+        fields.fault(at, f"{fields.path('area')}: {error}")
+        return None
+    for name in named:
+        if space is not None and name not in space:
+            fields.fault(
+                at, f"{fields.path('area')}: {name!r} in {text!r} is no parameter"
+                f"{nearest(name, space.names)}",
+            )  # fmt: skip
+            return None
+    return Area(where=text)
+
+
+def _role(fields: Fields) -> str:
+    """Read a model's `role`: one of the known ones, or words; a misspelt one is neither."""
+    role, tree = fields.text("role") or "", fields.tree("role")
+    if tree is not None and role not in ROLES and nearest(role, ROLES):
+        fields.fault(
+            tree, f"{fields.path('role')}: {role!r} is unknown{nearest(role, ROLES)} (there are"
+            f" {', '.join(ROLES)}; or say in a sentence how it is to behave)",
+        )  # fmt: skip
+    return role
+
+
+def _free(name: str) -> bool:
+    """Whether a member may be called so."""
+    taken = (*MEMBERS, "user", "grid", "rerun", "healer")
+    return _NAME.fullmatch(name) is not None and name not in taken
+
+
+def _unfit(name: str) -> str:
+    return (
+        f"team member: {name!r} can't be its name: up to 60 characters without spaces, and none of"
+        " the built-in members' names"
+    )
+
+
+def _agent(fields: Fields, at: Tree, *, space: Space | None) -> Agent | None:
     model, cli = fields.text("model") or "", fields.texts("cli")
     if bool(model) == bool(cli):
         given = "both" if model else "neither"
@@ -75,11 +174,8 @@ def _agent(fields: Fields, at: Tree) -> Agent | None:
         fields.fault(fields.tree("model") or at, f"team member: {fault}")
         return None
     name = fields.text("name") or model or cli[0].rpartition("/")[2]
-    if not _NAME.fullmatch(name) or name in (*MEMBERS, "user", "grid", "rerun", "healer"):
-        fields.fault(
-            at, f"team member: {name!r} can't be its name: up to 60 characters without"
-            " spaces, and none of the built-in members' names",
-        )  # fmt: skip
+    if not _free(name):
+        fields.fault(at, _unfit(name))
         return None
     key = fields.text("key")
     if key is not None and not _VARIABLE.fullmatch(key):
@@ -96,7 +192,8 @@ def _agent(fields: Fields, at: Tree) -> Agent | None:
         key=key,
         temperature=fields.number("temperature", least=0),
         effort=cast("Effort | None", fields.word("effort", get_args(Effort))),
-        role=fields.text("role") or "",
+        role=_role(fields),
+        area=_area(fields, space),
         price=_price(fields),
         timeout_s=fields.duration("timeout") or plain.timeout_s,
         output_tokens=output or plain.output_tokens,
