@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from trialwright.editable import Research, Smoke
 from trialwright.records import (
     Admission,
     Analysis,
@@ -13,6 +15,7 @@ from trialwright.records import (
     CodeVersion,
     Curve,
     Diagnosis,
+    Edit,
     Exchange,
     Extent,
     Hypothesis,
@@ -229,3 +232,33 @@ SINCE_3: tuple[Record, ...] = (
     Request(what="claim", by="agent", claim=CLAIM),
 )
 """Kinds of records, and uses of them, that came with version 3."""
+SINCE_4: tuple[Record, ...] = (
+    Opened(
+        task=replace(
+            TASK,
+            research=Research(editable=("train.py",), smoke=Smoke(seconds=5, set={"STEPS": "3"})),
+        ),
+        seed=3,
+        version="0.1.0",
+    ),
+    Admission(
+        number=2,
+        proposal=Proposal(
+            configuration=FIRST.configuration,
+            by="editor",
+            parent=0,
+            edit=Edit(
+                patch="--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n",
+                tree="4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+                files=("train.py",),
+                added=1,
+                removed=1,
+                inferred="hyperparameter",
+                summary="train.py: x 1 -> 2",
+                smoked=1,
+            ),
+        ),
+        code="c1",
+    ),
+)
+"""What came with version 4: edits of code, and what may be edited."""

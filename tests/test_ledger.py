@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from tests.ledger_conformance import LedgerConformance
-from tests.ledger_records import RECORDS, SINCE_2, SINCE_3, TASK
+from tests.ledger_records import RECORDS, SINCE_2, SINCE_3, SINCE_4, TASK
 from trialwright.errors import LedgerError
 from trialwright.history import History
 from trialwright.ledger import APPLICATION, Ledger, SqliteLedger
@@ -22,6 +22,7 @@ from trialwright.records import SCHEMA, Record
 FIXTURE = Path(__file__).parent / "fixtures" / "ledger_v1.db"
 FIXTURE_2 = FIXTURE.with_name("ledger_v2.db")
 FIXTURE_3 = FIXTURE.with_name("ledger_v3.db")
+FIXTURE_4 = FIXTURE.with_name("ledger_v4.db")
 
 
 class TestSqliteLedger(LedgerConformance):
@@ -72,10 +73,12 @@ def test_a_ledger_of_schema_version_1_opens(tmp_path: Path) -> None:
 
 def test_the_fixture_covers_every_kind_of_record() -> None:
     """A kind that is added without a fixture shows here."""
-    assert {type(record) for record in (*RECORDS, *SINCE_2, *SINCE_3)} == set(get_args(Record))
+    known = (*RECORDS, *SINCE_2, *SINCE_3, *SINCE_4)
+    assert {type(record) for record in known} == set(get_args(Record))
     assert version_of(FIXTURE) == 1
     assert version_of(FIXTURE_2) == 2
-    assert version_of(FIXTURE_3) == SCHEMA == 3
+    assert version_of(FIXTURE_3) == 3
+    assert version_of(FIXTURE_4) == SCHEMA == 4
 
 
 def version_of(path: Path) -> int:
@@ -105,6 +108,19 @@ def test_a_ledger_of_schema_version_3_opens(tmp_path: Path) -> None:
     ledger.close()
     assert [entry.record for entry in entries] == [*RECORDS, *SINCE_2, *SINCE_3]
     assert History(entries).trials[0].planned == 4
+
+
+def test_a_ledger_of_schema_version_4_opens(tmp_path: Path) -> None:
+    """With what came since: edits of code."""
+    path = tmp_path / "ledger.db"
+    shutil.copy(FIXTURE_4, path)
+    ledger = SqliteLedger(path, create=False)
+    entries = ledger.read()
+    ledger.close()
+    assert [entry.record for entry in entries] == [*RECORDS, *SINCE_2, *SINCE_3, *SINCE_4]
+    history = History(entries)
+    assert history.trials[2].tree == "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+    assert history.task.research is not None
 
 
 def test_an_old_ledger_says_so_once_it_is_written_to(tmp_path: Path) -> None:

@@ -191,7 +191,6 @@ def test_no_number_beyond_the_range_is_admitted_or_crashes(value: Scalar) -> Non
         (lambda: Choice("x", (1, 2, 1.0)), "the option 1 stands twice"),
         (lambda: Choice("x", (math.nan, 1)), "finite number"),
         (lambda: Choice("x", ((1, 2),)), "must be text"),  # type: ignore[arg-type]
-        (lambda: Space(()), "no parameters"),
         (lambda: Space((Int("x", 0, 1), Int("x", 0, 1))), "stands twice"),
         (lambda: Space((Int("x y", 0, 1),)), "can't be a name"),
         (lambda: Space((Int("x", 0, 1), Int("x.y", 0, 1))), "both a value and the group"),

@@ -18,10 +18,14 @@ from trialwright.history import History
 from trialwright.propose.baselines import Random
 from trialwright.propose.proposer import Proposer
 from trialwright.records import Admission, Claim, Notice, Proposal, Refusal
+from trialwright.research.workshop import examine
 from trialwright.task import Task
 
 ROUNDS = 3
 """Times that a proposer is asked again when all it offered was refused."""
+
+FRUITLESS = 12
+"""Turns in a row without an edit that could be made, after which a study ends."""
 
 LONGEST_TEXT = 20_000
 """Characters of words per proposal; what a model writes beyond that helps nobody."""
@@ -53,7 +57,7 @@ def sift(offered: object, history: History, *, n: int, code: str, own: bool = Fa
     first `10 * n` is not looked at. `own`: the proposals are the study's, under `RESERVED` names.
     """
     sifted = Sifted()
-    taken: set[str] = set()
+    taken: set[tuple[str, str]] = set()
     items = offered if isinstance(offered, list | tuple) else [offered]
     for item in items[: 10 * n]:
         if len(sifted.admissions) == n:
@@ -63,7 +67,8 @@ def sift(offered: object, history: History, *, n: int, code: str, own: bool = Fa
             refused = Proposal(configuration={}, by=_name(item))
             sifted.refusals.append(Refusal(proposal=refused, faults=(proposal,)))
             continue
-        wrong = _faults(proposal, history, code=code, taken=taken)
+        proposal, wrong = _looked_into(proposal, history)
+        wrong = wrong or _faults(proposal, history, code=code, taken=taken)
         if proposal.by in RESERVED and not own:
             wrong = (f"the name {proposal.by!r} is the study's own",)
         if wrong:
@@ -72,7 +77,7 @@ def sift(offered: object, history: History, *, n: int, code: str, own: bool = Fa
         _take_claims(proposal, history, sifted)
         configuration = history.space.canonical(proposal.configuration)
         canonical = replace(proposal, configuration=configuration, claims=())
-        taken.add(history.space.key(canonical.configuration))
+        taken.add(_key(canonical, history))
         sifted.admissions.append(
             Admission(
                 number=len(history.trials) + len(sifted.admissions), proposal=canonical, code=code
@@ -104,6 +109,16 @@ def ask(proposer: Proposer, task: Task, history: History, *, n: int, seed: int) 
     if not sifted.admissions:
         sifted.admissions = by_chance(task, history, n=n, seed=seed).admissions
     return sifted
+
+
+def gave_up(sifted: Sifted, task: Task, turns: int) -> bool:
+    """Say whether nothing is left to try, after `turns` in a row without a trial.
+
+    A space can be used up. Of code there is always more: whoever had edits refused, or failed, is
+    asked again a few times.
+    """
+    offered = bool(sifted.refusals or sifted.notices)
+    return task.research is None or not offered or turns >= FRUITLESS
 
 
 def answer(by: str, offered: object, history: History, *, n: int) -> Sifted:
@@ -172,7 +187,9 @@ def _take_claims(proposal: Proposal, history: History, sifted: Sifted) -> None:
             sifted.claims.append(replace(claim, by=proposal.by))
 
 
-def _faults(proposal: Proposal, history: History, *, code: str, taken: set[str]) -> tuple[str, ...]:
+def _faults(
+    proposal: Proposal, history: History, *, code: str, taken: set[tuple[str, str]]
+) -> tuple[str, ...]:
     wrong = history.space.check(proposal.configuration)
     if wrong:
         return wrong
@@ -186,12 +203,27 @@ def _faults(proposal: Proposal, history: History, *, code: str, taken: set[str])
     )
     if wrong:
         return wrong
-    repeat = history.seen(proposal.configuration, code=code)
+    what = "code" if history.task.research else "configuration"
+    repeat = history.seen(proposal.configuration, code=code, tree=history.tree_of(proposal))
     if repeat is not None:
-        return (f"the same configuration as trial {repeat}",)
-    if history.space.key(proposal.configuration) in taken:
-        return ("the same configuration stands twice in one batch",)
+        return (f"the same {what} as trial {repeat}",)
+    if _key(proposal, history) in taken:
+        return (f"the same {what} stands twice in one batch",)
     return ()
+
+
+def _looked_into(proposal: Proposal, history: History) -> tuple[Proposal, tuple[str, ...]]:
+    """A proposal with its edit as code finds it, and what is wrong with that edit."""
+    if proposal.edit is None:
+        return proposal, ()
+    if proposal.parent is not None and not 0 <= proposal.parent < len(history.trials):
+        return proposal, (f"parent = {proposal.parent} is no trial: whose code does it edit?",)
+    edit, wrong = examine(proposal, history)
+    return replace(proposal, edit=edit), wrong
+
+
+def _key(proposal: Proposal, history: History) -> tuple[str, str]:
+    return history.space.key(proposal.configuration), history.tree_of(proposal)
 
 
 def _name(item: object) -> str:

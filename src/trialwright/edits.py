@@ -22,7 +22,7 @@ _COURSE = (
 
 _PLAIN = (
     "name", "also", "require", "description", "model", "folder", "start", "grid", "prune", "code",
-    "team", "confidence", "block", "instructions", "notify", "heal",
+    "team", "confidence", "block", "instructions", "notify", "heal", "research",
 )  # fmt: skip
 
 _SEEDS = (

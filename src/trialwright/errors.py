@@ -12,6 +12,7 @@ exception: see `records.Observation`.
     │   ├── StaleSequence      somebody else appended first
     │   └── LeaseLost          another coordinator took the study over
     ├── RunnerError            the runner itself failed (not a run)
+    ├── RepositoryError        a git repository that can't be read, or does not take an edit
     ├── CampaignError          a log of experiments that can't be read, or a wish about it
     ├── ProposerError          a proposer that can't work here (missing package, key, ...)
     └── StudyError             a study that can't start or go on
@@ -63,6 +64,10 @@ class LeaseLost(LedgerError):
 
 class RunnerError(TrialwrightError):
     """The runner failed, not a run: its guard died, or the machine refuses new processes."""
+
+
+class RepositoryError(TrialwrightError):
+    """A git repository can't be read or written, or a patch does not apply to a tree of it."""
 
 
 class CampaignError(TrialwrightError):

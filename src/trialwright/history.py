@@ -30,6 +30,7 @@ from trialwright.records import (
     Observation,
     Opened,
     Promotion,
+    Proposal,
     Refusal,
     Request,
     RunKey,
@@ -121,6 +122,8 @@ class History:
         """The user's own text for whoever proposes, as it was last read."""
         self.codes: dict[str, CodeVersion] = {}
         self.machines: dict[str, Machine] = {}
+        self.judged: list[int] = []
+        """The trial of each verdict, in the order in which they were given."""
         self.closed: Closed | None = None
         """How the last session ended; None while one is open."""
         self.launches = 0
@@ -247,13 +250,27 @@ class History:
                     return run
         raise KeyError(str(key))
 
-    def seen(self, configuration: Mapping[str, Scalar], *, code: str) -> int | None:
-        """Return the trial that has this configuration under code version `code`, if any."""
-        return self._keys.get((code, self.space.key(configuration)))
+    def seen(self, configuration: Mapping[str, Scalar], *, code: str, tree: str = "") -> int | None:
+        """Return the trial with this configuration under code version `code`, if any.
+
+        Its own edits, and those that it builds on, lead to `tree`.
+        """
+        return self._keys.get((code, self._key(configuration, tree)))
 
     def tried(self, configuration: Mapping[str, Scalar]) -> bool:
-        """Say whether any trial, under any code version, has this configuration."""
+        """Say whether any trial, of whatever code, has this configuration."""
         return self.space.key(configuration) in self._tried
+
+    def tree_of(self, proposal: Proposal) -> str:
+        """Return the id of the git tree that a proposal would run; '': the code as found."""
+        if proposal.edit is not None:
+            return proposal.edit.tree
+        known = proposal.parent is not None and 0 <= proposal.parent < len(self.trials)
+        return self.trials[proposal.parent].tree if known and proposal.parent is not None else ""
+
+    def _key(self, configuration: Mapping[str, Scalar], tree: str) -> str:
+        key = self.space.key(configuration)
+        return f"{key}\n{tree}" if tree else key
 
     def favoured(self) -> list[Trial]:
         """Return the trials whose verdict is kept or unconfirmed, by number."""
@@ -440,13 +457,26 @@ class History:
     def _admit(self, admission: Admission, at: float) -> None:
         if admission.number != len(self.trials):
             raise LedgerError(f"trial {admission.number} follows {len(self.trials)} trials")
-        self.trials.append(Trial(admission, at, planned=self.task.seeds.screen))
-        self.lost.pop(admission.proposal.by, None)
+        proposal = admission.proposal
+        trial = Trial(admission, at, planned=self.task.seeds.screen)
+        self._place(trial)
+        self.trials.append(trial)
+        self.lost.pop(proposal.by, None)
         self._answer(admission)
-        key = self.space.key(admission.proposal.configuration)
+        key = self._key(proposal.configuration, trial.tree)
         self._keys.setdefault((admission.code, key), admission.number)
-        self._tried.add(key)
+        self._tried.add(self.space.key(proposal.configuration))
         self._pending.add(admission.number)
+
+    def _place(self, trial: Trial) -> None:
+        """Say which code a new trial has: its parent's, and what its own edit makes of it."""
+        proposal = trial.proposal
+        trial.tree = self.tree_of(proposal)
+        if trial.tree and proposal.parent is not None:
+            trial.size = self.trials[proposal.parent].size
+        if proposal.edit is not None:
+            trial.size += proposal.edit.nodes
+            self.launches += proposal.edit.smoked
 
     def _launch(self, launch: Launch, at: float) -> None:
         trial = self.trials[launch.run.trial]
@@ -457,7 +487,8 @@ class History:
         self._pending.add(trial.number)
         self._revalue(trial)
         if launch.code is not None:
-            self._keys.setdefault((trial.code, self.space.key(trial.configuration)), trial.number)
+            key = self._key(trial.configuration, trial.tree)
+            self._keys.setdefault((trial.code, key), trial.number)
 
     def _observe(self, observation: Observation, at: float) -> None:
         trial = self.trials[observation.run.trial]
@@ -518,13 +549,17 @@ class History:
         for trial in self.trials:
             if not trial.admission.code:
                 trial.admission = replace(trial.admission, code=code)
-                self._keys.setdefault((code, self.space.key(trial.configuration)), trial.number)
+                key = self._key(trial.configuration, trial.tree)
+                self._keys.setdefault((code, key), trial.number)
                 self._count_spread(trial)
         if self._valued:
             self._valued_code = code
 
     def _judge(self, verdict: Verdict) -> None:
-        self.trials[verdict.trial].verdict = verdict
+        trial = self.trials[verdict.trial]
+        trial.verdict = verdict
+        trial.first_verdict = trial.first_verdict or verdict
+        self.judged.append(verdict.trial)
         favoured = verdict.status in ("kept", "unconfirmed")
         if favoured != (verdict.trial in self._favoured):
             self._leaders.clear()

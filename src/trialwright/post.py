@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from trialwright.execute.runner import Event, Runner
 from trialwright.history import History
 from trialwright.ledger import Ledger
 from trialwright.propose.proposer import Proposer
+from trialwright.records import Notice
 from trialwright.task import Task
 
 Happening = Event | Offered
@@ -54,6 +55,8 @@ class Post:
     watch: Watch
     crew: Crew
     """The task's team; its models explain failures, and write the final analysis."""
+    publish: Callable[[History], Sequence[Notice]] = lambda _: ()
+    """Has git show what the history says, where trials change code."""
     by: str = ""
     """Who runs what is launched and tells how it went; '': the runner itself."""
     ahead: Callable[[Callable[[Offered], None]], Ahead] | None = None

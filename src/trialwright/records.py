@@ -17,11 +17,12 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from trialwright.expression import Scalar
 from trialwright.task import Task
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of these records: raised when an older reader could misread them, or not read them.
 
 2: exchanges with models, analyses, and requests that offer, tell and note.
 3: metrics held out, promotions, blocks, instructions, claims, and requests that steer or claim.
+4: edits of code, without which trials of one configuration look like repeats.
 """
 
 UNKNOWN_SEED = -1
@@ -51,6 +52,7 @@ Cause = Literal[
     "bad_argument",
     "missing_file",
     "command_not_found",
+    "tampered",
     "no_metric",
     "transient",
     "other",
@@ -141,8 +143,31 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A change of the parent's code: `research.workshop` makes and checks it."""
+
+    patch: str
+    """As git writes it, from the parent's tree."""
+    tree: str
+    """Id of the git tree that results; what says whether two trials have the same code."""
+    files: tuple[str, ...]
+    """The paths that it changes."""
+    added: int = 0
+    removed: int = 0
+    """Lines."""
+    nodes: int = 0
+    """Nodes that the syntax trees of its Python files gain; negative where they lose some."""
+    inferred: Category = "multi"
+    """The category that the change itself shows, beside the one that was declared."""
+    summary: str = ""
+    """What changes, in a line: `train.py: LR 0.04 -> 0.06`."""
+    smoked: int = 0
+    """Short runs that were made before it was handed in, to find what crashes at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A configuration that a proposer hands in, with its reasons. Not yet checked."""
+    """A configuration that a proposer hands in, or an edit, with reasons. Not yet checked."""
 
     configuration: Mapping[str, Scalar]
     by: str
@@ -153,7 +178,9 @@ class Proposal:
     hypothesis: Hypothesis | None = None
     predicted: Interval | None = None
     parent: int | None = None
-    """The trial that this one changes."""
+    """The trial that this one changes, and whose code it has but for `edit`."""
+    edit: Edit | None = None
+    """The change of code; None: the parent's, or without a parent the code as it was found."""
     category: Category = "hyperparameter"
     claims: tuple[Claim, ...] = ()
     """What the proposer claims besides; on admission each becomes a record of its own."""

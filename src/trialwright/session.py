@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from trialwright import __version__, steering
-from trialwright.admission import Sifted, ask, sift
+from trialwright.admission import Sifted, ask, gave_up, sift
 from trialwright.analysis import agenda
 from trialwright.analysis.blocks import due
-from trialwright.analysis.compare import judge
+from trialwright.analysis.compare import judge, renewed
 from trialwright.analysis.curves import diagnose
 from trialwright.analysis.heldout import withhold, without
 from trialwright.analysis.pace import Pace
@@ -37,6 +37,7 @@ from trialwright.history import History, Run, Trial
 from trialwright.ledger import Ledger
 from trialwright.post import Happening, Post, SteadyClock
 from trialwright.propose import healing
+from trialwright.publish import code_version, tree_of
 from trialwright.records import (
     Admission,
     Closed,
@@ -89,8 +90,9 @@ class Session:
         """Whether the code version has given any metric: then failures are the configurations'."""
         self._stop: Literal["no", "soon", "now"] = "no"
         self._exhausted = False
+        self._fruitless = 0
         self._said: set[str] = set()
-        self._code = CodeWatch(post.task)
+        self._code = CodeWatch(post.task, code_version(post.task, history))
         self._looked_at = 0.0
         self._read_at = 0.0
         self._served = 0
@@ -170,7 +172,8 @@ class Session:
             self._write_ahead()
             sifted = ask(self._post.proposer, self._task, self.history, n=free, seed=self._seed)
             self._admit(sifted)
-            self._exhausted = not sifted.admissions
+            self._fruitless = 0 if sifted.admissions else self._fruitless + 1
+            self._exhausted = bool(self._fruitless) and gave_up(sifted, self._task, self._fruitless)
 
     def _admit(self, sifted: Sifted) -> None:
         self._note(*self._post.crew.told())
@@ -293,6 +296,7 @@ class Session:
         Empty after `LOOK_S` without one, or when something was asked of the session.
         """
         self._write()
+        self._publish()
         self._read_requests()
         try:
             found = [self._next()]
@@ -332,6 +336,8 @@ class Session:
             self._write_ahead()
             analysis = self._post.crew.analyse(self.history)
             self._note(*self._post.crew.told(), *([analysis] if analysis else []))
+        self._write()
+        self._publish()
         self._note(closed)
         self._write()
         if self._task.block is not None:
@@ -525,22 +531,12 @@ class Session:
         again = trial.verdict is not None
         self._note(judge(trial, self.history))
         if again:
-            self._judge_again(trial)
+            for verdict in renewed(trial, self.history):
+                self._note(verdict)
         elif (said := healing.outcome(self.history, trial)) is not None:
             self._note(said)
         self._keeper.settle(trial, self.history)
         self._stored.settle(trial, self.history, holders=self._keeper.holders)
-
-    def _judge_again(self, changed: Trial) -> None:
-        """Renew the verdicts that a replicate or a rerun of `changed` may alter."""
-        for trial in self.history.trials:
-            if trial is changed or trial.verdict is None or trial.value is None:
-                continue
-            favoured = trial.verdict.status in ("kept", "unconfirmed")
-            if favoured or trial.verdict.against == changed.number:
-                verdict = judge(trial, self.history)
-                if verdict != trial.verdict:
-                    self._note(verdict)
 
     def _retry(self, trial: Trial) -> bool:
         """Set a run aside to be tried again, if its failure does not lie in its configuration."""
@@ -593,6 +589,11 @@ class Session:
                 self._noted = []
             except StaleSequence:
                 self._rebase()
+
+    def _publish(self) -> None:
+        """Have git show what the ledger says, where trials change code."""
+        for notice in self._post.publish(self.history):
+            self._say(notice)
 
     def _write_ahead(self) -> None:
         """Write before a model is waited for: doors read the ledger, and clocks go on."""
@@ -692,6 +693,7 @@ class Session:
             configuration=self.history.trials[key.trial].configuration,
             study_folder=self._post.folder,
             environ=self._post.environ,
+            tree=tree_of(self._task, self.history, key.trial),
         )
 
     def _folders(self, trial: Trial) -> list[Path]:

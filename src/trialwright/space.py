@@ -645,8 +645,6 @@ def _check_names(space: Space) -> None:
         outer = next((other for other in known if name.startswith(other + ".")), None)
         if outer is not None:
             raise SpaceError(f"{outer} can't be both a value and the group that holds {name}")
-    if not known:
-        raise SpaceError("the space has no parameters: give at least one")
     conditions = [parameter.when for parameter in space.parameters if parameter.when]
     for source in [*space.constraints, *conditions]:
         try:

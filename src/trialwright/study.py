@@ -27,6 +27,8 @@ from trialwright.execute.runner import Event, Runner
 from trialwright.history import History
 from trialwright.post import Post, Watch
 from trialwright.propose.proposer import Proposer
+from trialwright.publish import problems as code_problems
+from trialwright.publish import publisher
 from trialwright.records import Closed, Request
 from trialwright.session import Session
 from trialwright.store import Store, store_of
@@ -92,6 +94,7 @@ class Study:
         problems = [*check_command(task, environ), *_start_faults(task)]
         if proposer is None and replay is None:
             problems += crew_problems(task, environ)
+        problems += code_problems(task, self._history)
         if problems:
             raise StudyError("\n".join(problems))
 
@@ -205,6 +208,7 @@ class Study:
                 environ=self._environ,
                 watch=watch or _ignore,
                 crew=self._crew,
+                publish=publisher(self.task, self.folder),
                 by=by,
                 ahead=None if elsewhere else ahead_of(self.proposer, self.task, self._runner),
             )

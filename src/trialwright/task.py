@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter
 
+from trialwright.editable import Research
 from trialwright.errors import ExpressionError
 from trialwright.expression import Scalar, evaluate, names
 from trialwright.robust import Robust
@@ -446,6 +447,8 @@ class Task:
     """Where the command's files are; absolute once loaded from a study file."""
     workdir: Literal["task", "run"] = "task"
     """Working directory of a run: `folder`, or the run's own."""
+    research: Research | None = None
+    """What of the code may be edited; None: nothing, and runs use the files in `folder`."""
     delivery: Delivery = field(default_factory=Delivery)
     environment: Environment = field(default_factory=Environment)
     metrics: MetricRoute = field(default_factory=MetricRoute)
@@ -507,6 +510,9 @@ class Task:
         given = [one for one in self.team if not isinstance(one, str)]
         return {one.name: one.area for one in given if one.area is not None}
 
+
+EMPTY = "the space has no parameters: give at least one"
+"""What is wrong with a task that has nothing to vary, unless its code may be."""
 
 TASK = TypeAdapter(Task)
 """Reads and writes a task as JSON; a function is left out."""

@@ -65,6 +65,8 @@ class Trial:
     runs: list[Run] = field(default_factory=list)
     """Every attempt, in the order of their launches."""
     verdict: Verdict | None = None
+    first_verdict: Verdict | None = None
+    """What it was worth when it was first judged; later seeds may have changed that."""
     value: float | None = None
     """The robust objective over the seeds done; None if there are too few, or one failed.
 
@@ -75,6 +77,10 @@ class Trial:
 
     Kept by the history, as `value` is.
     """
+    tree: str = ""
+    """Id of the git tree that holds its code; '': the code as it was found."""
+    size: int = 0
+    """Syntax-tree nodes that its code has more than the code as it was found."""
     rerun: bool = False
     """Whether a further attempt of the first seed was asked for and not yet launched."""
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.ledger_conformance import LedgerConformance
-from tests.ledger_records import RECORDS, SINCE_2, SINCE_3
+from tests.ledger_records import RECORDS, SINCE_2, SINCE_3, SINCE_4
 from tests.postgres.proxy import Moment, Proxy
 from tests.postgres.server import PASSWORD, PostgresServer
 from trialwright.errors import LedgerError, StaleSequence
@@ -18,7 +18,7 @@ from trialwright.postgres.ledger import PostgresLedger
 from trialwright.postgres.tables import LAYOUT, NoStudy
 from trialwright.records import SCHEMA, Notice
 
-ALL = (*RECORDS, *SINCE_2, *SINCE_3)
+ALL = (*RECORDS, *SINCE_2, *SINCE_3, *SINCE_4)
 
 
 class TestPostgresLedger(LedgerConformance):

@@ -63,6 +63,8 @@ def own(task: Task, history: History) -> Iterator[Proposal]:
 
     The cheap cells of a grid come first where the study file says so.
     """
+    if task.research is not None:
+        yield asked(history.space.complete({}), "the code as it is, which every edit has to beat")
     for start in task.start:
         configuration = history.space.complete(start)
         yield asked(configuration, "a start configuration of the study file")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -129,6 +130,18 @@ def judge(trial: Trial, history: History) -> Verdict:
             sentence=f"no seed in common with trial {against.number}: replicate one of them",
         )
     return _verdict(trial, against, comparison=comparison, history=history)
+
+
+def renewed(changed: Trial, history: History) -> Iterator[Verdict]:
+    """Yield the verdicts that a replicate or a rerun of `changed` alters, each once it is due."""
+    for trial in history.trials:
+        if trial is changed or trial.verdict is None or trial.value is None:
+            continue
+        favoured = trial.verdict.status in ("kept", "unconfirmed")
+        if favoured or trial.verdict.against == changed.number:
+            verdict = judge(trial, history)
+            if verdict != trial.verdict:
+                yield verdict
 
 
 def hypothesis_status(history: History, trial: Trial) -> HypothesisStatus:

@@ -8,6 +8,7 @@ from trialwright.execute.failures import Ending, cause_of
 from trialwright.execute.lastwords import last_lines
 from trialwright.execute.metrics import Collector
 from trialwright.execute.runner import Order
+from trialwright.process.checkout import altered
 from trialwright.records import Cause, Observation, Outcome
 
 
@@ -25,7 +26,10 @@ def observe(order: Order, collector: Collector, ending: Ending, tail: str) -> Ob
     cause: Cause | None = None
     outcome: Outcome
     detail = ""
-    if collector.final and value is not None:
+    touched = altered(order.code) if order.code is not None and ending.start_error is None else ()
+    if touched and ending.stopped is None:
+        outcome, cause, detail = "failed", "tampered", _tampered(touched)
+    elif collector.final and value is not None:
         outcome = "done"
         warnings = _afterwards(ending, tail, order=order, collector=collector)
     elif ending.stopped is not None:
@@ -48,6 +52,14 @@ def observe(order: Order, collector: Collector, ending: Ending, tail: str) -> Ob
         detail=detail,
         log_tail=last_lines(tail) if outcome == "failed" else "",
         warnings=(*warnings, *_doubts(order, collector, outcome)),
+    )
+
+
+def _tampered(paths: tuple[str, ...]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return (
+        f"the run changed frozen files ({', '.join(paths[:3])}{more}), so what it reports counts"
+        " for nothing: an edit must not write to them"
     )
 
 

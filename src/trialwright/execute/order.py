@@ -22,11 +22,14 @@ import numpy as np
 from trialwright.errors import ExpressionError, StudyError
 from trialwright.execute import environment
 from trialwright.execute.configfile import render
-from trialwright.execute.runner import Order, run_folder
+from trialwright.execute.runner import Order, code_folder, run_folder
 from trialwright.expression import Scalar
+from trialwright.process.checkout import Checkout
 from trialwright.records import RunKey
+from trialwright.research.workshop import workshop
 from trialwright.space import Choice, Configuration, Ordinal
 from trialwright.task import (
+    EMPTY,
     PLACEHOLDER,
     SWITCH,
     MetricRoute,
@@ -52,10 +55,12 @@ def make_order(
     configuration: Configuration,
     study_folder: Path,
     environ: Mapping[str, str],
+    tree: str = "",
 ) -> Order:
     """Fill in everything that one run needs.
 
     `seed` is the seed itself, as the script gets it. `environ` is what the run may inherit from.
+    `tree` is the git tree that holds its code, where trials change code.
 
     Raises:
         StudyError: a variable to be passed on is missing, a placeholder has no value, or the base
@@ -64,6 +69,10 @@ def make_order(
     study_folder, task_folder = _absolute(study_folder), _absolute(task.folder)
     folder = run_folder(study_folder, run)
     config = folder / f"config.{task.delivery.format}"
+    code = _checkout(task, tree, code_folder(folder)) if tree else None
+    workdir = folder if task.workdir == "run" else task_folder
+    if code is not None:
+        workdir = code.into / workshop(task).repository.prefix
     own = {"config": str(config), "seed": str(seed), "trial": str(run.trial), "folder": str(folder)}
     words = _values(task, configuration) | own
     ours = {
@@ -78,14 +87,26 @@ def make_order(
         objective=task.objective,
         command=tuple(_command(task, configuration, words=words, folder=task_folder)),
         environment=_variables(task, environ, words=words, folder=task_folder) | ours,
-        workdir=folder if task.workdir == "run" else task_folder,
+        workdir=workdir,
         folder=folder,
         files={config: render(task.delivery, configuration, folder=task_folder)},
+        code=code,
         stdin=_call(task, configuration, seed) if task.function is not None else b"",
         limits=task.limits,
         metrics=_route(task.metrics, words),
         cpus=_need(task.runner.cpus, task, configuration) or 1.0,
         gpus=_need(task.runner.gpus, task, configuration),
+    )
+
+
+def _checkout(task: Task, tree: str, into: Path) -> Checkout:
+    shop = workshop(task)
+    return Checkout(
+        repository=shop.folder,
+        tree=tree,
+        into=into,
+        frozen=shop.frozen(tree),
+        links=tuple(shop.repository.prefix + path for path in shop.plan.links),
     )
 
 
@@ -281,6 +302,8 @@ def _what_runs(task: Task) -> Iterator[str]:
         yield f"a task runs either a command or a Python function; {given} is given"
     if task.command and not task.command[0].strip():
         yield "the first word of the command is empty: it names the program"
+    if not task.space.parameters and task.research is None:
+        yield EMPTY
     if not Path(task.folder).is_dir():
         yield f"the folder {task.folder} is not there"
     texts = [*task.command, *(text for p in task.space.parameters for text in _options(p))]

@@ -33,14 +33,18 @@ _LIST_PATHS = "import json, platform, sys; print(json.dumps([platform.python_ver
 class CodeWatch:
     """The task's files, and whether they changed; asking costs one `stat` per file."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, fixed: CodeVersion | None = None) -> None:
         self._task = task
+        self._fixed = fixed
+        """What it is whatever happens to the files: where runs work in copies from a repository."""
         self._files = files(task)
         self._stamp: tuple[object, ...] = ()
         self._version: CodeVersion | None = None
 
     def version(self) -> CodeVersion:
         """Return the code version of this moment."""
+        if self._fixed is not None:
+            return self._fixed
         stamp = tuple(_stamp(path) for path in self._files)
         if self._version is None or stamp != self._stamp:
             self._files = files(self._task)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from trialwright.expression import Scalar
+from trialwright.process.checkout import Checkout
 from trialwright.records import Observation, RunKey
 from trialwright.task import Limits, MetricRoute, Objective
 
@@ -32,6 +33,8 @@ class Order:
     """The run's own folder, for its log and whatever it writes there."""
     files: Mapping[Path, bytes] = field(default_factory=dict)
     """Files to be there before the start, such as the configuration."""
+    code: Checkout | None = None
+    """The code to be laid out before the start; None: the task's files are used where they are."""
     stdin: bytes = b""
     limits: Limits = field(default_factory=Limits)
     metrics: MetricRoute = field(default_factory=MetricRoute)
@@ -47,6 +50,11 @@ def run_folder(study_folder: Path, run: RunKey) -> Path:
     'water/trials/0007-0.1'
     """
     return study_folder / "trials" / f"{run.trial:04d}-{run.seed}.{run.attempt}"
+
+
+def code_folder(run_folder: Path) -> Path:
+    """Return where the code of a run is laid out, where trials change code."""
+    return run_folder / "code"
 
 
 @dataclass(frozen=True, slots=True)

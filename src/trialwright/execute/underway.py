@@ -28,6 +28,7 @@ from trialwright.execute.runlog import (
 )
 from trialwright.execute.runner import Inbox, Order, Reported
 from trialwright.execute.slots import Slot
+from trialwright.process.checkout import lay_out
 from trialwright.process.guard import Spawn
 from trialwright.process.memory import Meter
 from trialwright.records import Observation
@@ -154,6 +155,8 @@ def prepare(number: int, order: Order, inbox: Inbox, slot: Slot) -> Underway:
     except FileExistsError:
         for path in (files.log, files.metrics, files.cut, order.folder / EXIT, *order.files):
             path.unlink(missing_ok=True)
+    if order.code is not None:
+        lay_out(order.code)
     for path, content in order.files.items():
         if path.parent != order.folder:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from trialwright.editable import Research
 from trialwright.expression import Scalar
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter
 from trialwright.studyfile.fields import octets, seconds
@@ -121,6 +122,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     })  # fmt: skip
     yield "block", task.block
     yield "instructions", task.instructions
+    yield "research", None if task.research is None else _research(task.research)
     if runner != RunnerPlan():
         yield "runner", _given({
             "kind": runner.kind, "workers": runner.workers or "auto", "cpus": runner.cpus,
@@ -140,6 +142,25 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     yield "ledger", _ledger(task.ledger)
     yield "notify", tuple(_webhook(webhook) for webhook in task.notify)
     yield "confidence", _unless(0.95, task.confidence)
+
+
+def _research(plan: Research) -> Plain:
+    plain = Research(editable=())
+    same = ("base", "sandbox", "network", "processes", "lines", "shown", "price", "pivot", "plateau")
+    given: dict[str, Plain] = {
+        "editable": plan.editable, "frozen": plan.frozen, "program": plan.program,
+        "readable": plan.readable, "writable": plan.writable, "links": plan.links,
+        "results": plan.results,
+    }  # fmt: skip
+    given |= {key: _unless(getattr(plain, key), getattr(plan, key)) for key in same}
+    if plan.ablate != plain.ablate:
+        given["ablate"] = plan.ablate or False
+    if plan.smoke is not None:
+        smoke = plan.smoke
+        given["smoke"] = {"time": _duration(smoke.seconds), "repairs": smoke.repairs} | (
+            {"set": smoke.set} if smoke.set else {}
+        )
+    return _given(given)
 
 
 def _ledger(plan: LedgerPlan) -> Plain:

@@ -13,6 +13,7 @@ from trialwright.studyfile.goals import GOAL, read_also, read_heldout, read_requ
 from trialwright.studyfile.instructions import read_instructions
 from trialwright.studyfile.ledger import read_ledger
 from trialwright.studyfile.notify import read_notify
+from trialwright.studyfile.research import read_research
 from trialwright.studyfile.runner import RUNNER_KEYS, read_runner
 from trialwright.studyfile.seeds import SEED_KEYS, read_seeds
 from trialwright.studyfile.space import read_grid, read_space, read_start
@@ -40,12 +41,12 @@ KEYS = (
     "name", "goal", "reduce", "also", "require", "heldout", "description", "model", "folder",
     "command", "workdir", "base", "format", "argument", "environment", "metrics", "space",
     "constraints", "start", "grid", "limits", "budget", "seeds", "prune", "keep", "code", "team",
-    "tree", "block", "instructions", "runner", "schedule", "heal", "ledger", "notify",
+    "tree", "block", "instructions", "research", "runner", "schedule", "heal", "ledger", "notify",
     "confidence",
 )  # fmt: skip
 """Every key of a study file, in the order in which one is written."""
 
-LATER = ("frozen", "held_out", "objectives", "files", "sandbox")
+LATER = ("held_out", "objectives", "files")
 """Keys that the architecture names, for versions to come."""
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
@@ -185,6 +186,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "tree": _tree(_section(fields, "tree", problems)),
         "block": fields.whole("block", least=1),
         "instructions": read_instructions(fields, folder),
+        "research": read_research(fields, problems, folder=folder),
         "code": _globs(fields, "code"),
         "workdir": fields.word("workdir", ("task", "run")) or "task",
         "description": fields.text("description") or "",

@@ -13,7 +13,7 @@ from trialwright.expression import Scalar, names
 from trialwright.space import NAME, Choice, Float, Int, Ordinal, Parameter, Space
 from trialwright.studyfile.fields import Fields, Problems, choose, scalar
 from trialwright.studyfile.tree import Place, Tree
-from trialwright.task import RESERVED
+from trialwright.task import EMPTY, RESERVED
 
 KINDS = ("float", "int", "choice", "ordinal")
 _COMMON = ("default", "when", "description")
@@ -31,9 +31,7 @@ def read_space(fields: Fields, problems: Problems) -> Space | None:
     """Return the space with its constraints; None if anything in it is wrong."""
     tree = fields.tree("space")
     if tree is None:
-        place = fields.keys.get("space", fields.place)
-        fields.fault(place, "space is missing; add, e.g., space: {lr: {float: [0.001, 0.1]}}")
-        return None
+        return _no_space(fields)
     if not isinstance(tree.value, Mapping):
         fields.fault(
             tree, f"space must be a mapping of names to domains, not {tree.shown}: write, e.g.,"
@@ -42,6 +40,8 @@ def read_space(fields: Fields, problems: Problems) -> Space | None:
         return None
     before = len(problems.found)
     known = tuple(tree.value)
+    if not known and "research" not in fields:
+        fields.fault(tree, EMPTY)
     for name in known:
         _check_name(name, tree.keys[name], problems, known=known)
     read = {
@@ -62,6 +62,15 @@ def read_space(fields: Fields, problems: Problems) -> Space | None:
         problems.add(fields.keys["constraints"], f"constraints: {error}")
         return None
     return space
+
+
+def _no_space(fields: Fields) -> Space | None:
+    """What a file without parameters means: an error, unless the code may be changed."""
+    if "research" in fields:
+        return Space(())
+    place = fields.keys.get("space", fields.place)
+    fields.fault(place, "space is missing; add, e.g., space: {lr: {float: [0.001, 0.1]}}")
+    return None
 
 
 def read_start(fields: Fields, space: Space | None) -> tuple[dict[str, Scalar], ...]:

@@ -1,0 +1,98 @@
+"""A tree of a repository laid out for one run, without what is git's, and looked at afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialwright.errors import RepositoryError
+from trialwright.process.repository import repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """Which tree a run works in, and where."""
+
+    repository: Path
+    """A folder of the repository."""
+    tree: str
+    into: Path
+    """The folder that becomes the top of the tree."""
+    frozen: tuple[str, ...] = ()
+    """Files of the tree that the run must leave as they are."""
+    links: tuple[str, ...] = ()
+    """What the run needs of the user's checkout beside the tree, by its path from the top."""
+
+
+def lay_out(checkout: Checkout) -> None:
+    """Write the tree's files, with nothing left of an earlier run.
+
+    Raises:
+        OSError: they can't be written.
+    """
+    if checkout.into.exists():
+        remove(checkout.into)
+    store = repository(checkout.repository)
+    try:
+        store.export(checkout.tree, checkout.into)
+    except RepositoryError as error:
+        raise OSError(str(error)) from error
+    for path in checkout.links:
+        place = checkout.into / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists() and not place.is_symlink():
+            place.symlink_to(store.root / path)
+
+
+def altered(checkout: Checkout) -> tuple[str, ...]:
+    """Return the frozen files that are not as they were, or are gone."""
+    store = repository(checkout.repository)
+    there = store.files(checkout.tree)
+    return tuple(
+        path
+        for path in checkout.frozen
+        if path in there
+        and there[path].regular
+        and not _as_it_was(checkout, path, there[path].blob)
+    )
+
+
+def clear(into: Path, paths: Sequence[str]) -> None:
+    """Remove the files of a tree from where a run worked; what the run made stays."""
+    if not into.is_dir():
+        return
+    for path in paths:
+        place = into / path
+        # What a link leads to is not the run's.
+        if _within(place.parent, into) and (place.is_symlink() or place.is_file()):
+            place.unlink(missing_ok=True)
+    for folder, _, _ in sorted(os.walk(into), reverse=True):
+        try:
+            Path(folder).rmdir()
+        except OSError:
+            continue
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder and all in it, also what a run made unreadable; links are not followed."""
+    for place, folders, _ in os.walk(folder):
+        for name in folders:
+            inner = Path(place, name)
+            if not inner.is_symlink():
+                inner.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def _as_it_was(checkout: Checkout, path: str, blob: str) -> bool:
+    place = checkout.into / path
+    if place.is_symlink() or not place.is_file() or not _within(place.parent, checkout.into):
+        return False
+    return repository(checkout.repository).hash_of(place) == blob
+
+
+def _within(folder: Path, top: Path) -> bool:
+    """Say whether no folder on the way from `top` to `folder` was replaced by a link."""
+    return folder.resolve() == top.resolve() / folder.relative_to(top)

@@ -1,0 +1,321 @@
+"""The code of trials: read, changed in memory, and every change held against the study's rules.
+
+It writes objects into git's store, which nobody sees, and nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from trialwright.editable import Research
+from trialwright.errors import RepositoryError, StudyError
+from trialwright.history import History
+from trialwright.process.repository import Node, Repository, safe_path
+from trialwright.records import Edit, Proposal
+from trialwright.task import Task
+
+LARGEST_FILE = 1_000_000
+"""Bytes of a file that an edit may leave."""
+
+LARGEST_PATCH = 400_000
+"""Characters of a patch: it stands in the ledger."""
+
+
+class Workshop:
+    """The repository of a task that may be edited, seen through its rules.
+
+    Raises:
+        StudyError: the task's folder is in no repository, or nothing in it may be edited.
+    """
+
+    def __init__(self, task: Task) -> None:
+        if task.research is None:
+            raise StudyError("nothing of this study's code may be edited: add `research:` to it")
+        self.plan: Research = task.research
+        self.folder = Path(task.folder)
+        try:
+            self.repository = Repository(self.folder)
+        except RepositoryError as error:
+            raise StudyError(f"research needs a git repository: {error}") from error
+        self._files: dict[str, dict[str, Node]] = {}
+        self._contents: dict[str, bytes] = {}
+        self._roots: dict[str, str] = {}
+
+    def root(self, history: History) -> str:
+        """Return the commit at which the study began, or would begin now."""
+        for version in history.codes.values():
+            if version.commit:
+                return version.commit
+        return self.repository.commit_of(self.plan.base)
+
+    def tree(self, history: History, trial: int | None) -> str:
+        """Return the git tree that a trial runs; of None, the one at which the study began."""
+        if trial is not None and history.trials[trial].tree:
+            return history.trials[trial].tree
+        root = self.root(history)
+        if root not in self._roots:
+            self._roots[root] = self.repository.tree_of(root)
+        return self._roots[root]
+
+    def files(self, tree: str) -> dict[str, Node]:
+        """Return the files of a tree by their path within the repository."""
+        if tree not in self._files:
+            if len(self._files) > 64:
+                self._files.clear()
+            self._files[tree] = self.repository.files(tree)
+        return self._files[tree]
+
+    def editable(self, tree: str) -> tuple[str, ...]:
+        """Return the files of a tree that an edit may change, by path."""
+        found = self.files(tree)
+        return tuple(path for path, node in found.items() if node.regular and self.allows(path))
+
+    def allows(self, path: str) -> bool:
+        """Say whether an edit may change, add or remove a file."""
+        return safe_path(path) and self._among(path, self.plan.editable) and not self._held(path)
+
+    def frozen(self, tree: str) -> tuple[str, ...]:
+        """Return the files of a tree that no run may change."""
+        files = self.files(tree)
+        if self.plan.frozen:
+            return tuple(path for path in files if self._held(path))
+        return tuple(path for path in files if not self._among(path, self.plan.editable))
+
+    def texts(self, tree: str) -> dict[str, str]:
+        """Return the editable files of a tree as text, those left out that are no UTF-8."""
+        found = {}
+        for path in self.editable(tree):
+            text = _text(self.content(tree, path))
+            if text is not None:
+                found[path] = text
+        return found
+
+    def content(self, tree: str, path: str) -> bytes:
+        """Return the content of a file of a tree."""
+        blob = self.files(tree)[path].blob
+        if blob not in self._contents:
+            if len(self._contents) > 512:
+                self._contents.clear()
+            self._contents[blob] = self.repository.content(blob)
+        return self._contents[blob]
+
+    def edit(self, tree: str, changes: Mapping[str, str | None]) -> Edit:
+        """Return the edit that gives files of `tree` new texts; None removes one.
+
+        It is not checked: `faults` says whether it may be made.
+        """
+        content = {
+            path: None if text is None else text.encode("utf-8", "surrogateescape")
+            for path, text in changes.items()
+        }
+        there = self.files(tree)
+        content = {path: new for path, new in content.items() if new is not None or path in there}
+        return self.between(tree, self.repository.with_files(tree, content))
+
+    def between(self, before: str, after: str) -> Edit:
+        """Return the edit that leads from one tree to another."""
+        patch = self.repository.patch(before, after)
+        paths = self.repository.differing(before, after)
+        lines = patch.splitlines()
+        old, new = ({p: self._source(tree, p) for p in paths} for tree in (before, after))
+        return Edit(
+            patch=patch,
+            tree=after,
+            files=paths,
+            added=sum(line.startswith("+") and not line.startswith("+++ ") for line in lines),
+            removed=sum(line.startswith("-") and not line.startswith("--- ") for line in lines),
+            nodes=sum(map(nodes, new.values())) - sum(map(nodes, old.values())),
+        )
+
+    def examined(self, proposal: Proposal, history: History) -> tuple[Edit | None, tuple[str, ...]]:
+        """Return the edit of a proposal as code finds it, and everything that is wrong with it.
+
+        Nothing that the proposal says of its edit but the patch is believed.
+        """
+        given = proposal.edit
+        if given is None:
+            return None, ()
+        if len(given.patch) > LARGEST_PATCH:
+            return given, (f"the patch has {len(given.patch)} characters; {LARGEST_PATCH} allowed",)
+        before = self.tree(history, proposal.parent)
+        try:
+            after = self.repository.patched(before, given.patch)
+        except RepositoryError as error:
+            return given, (f"the patch does not apply to the parent's code: {error}",)
+        edit = replace(self.between(before, after), smoked=max(given.smoked, 0))
+        if after == self.tree(history, None) != before:
+            return edit, ("the edit leads back to the code as it was found: that is trial 0",)
+        return edit, self.faults(edit, before=before)
+
+    def faults(self, edit: Edit, *, before: str) -> tuple[str, ...]:
+        """Return why an edit of tree `before` may not be made, a sentence each; () if it may."""
+        if edit.tree == before:
+            return ("the edit changes nothing",)
+        wrong = [self._path_fault(path, before, edit.tree) for path in edit.files]
+        found = [fault for fault in wrong if fault]
+        if not found:
+            found = [fault for path in edit.files if (fault := self._text_fault(path, edit.tree))]
+        if edit.added + edit.removed > self.plan.lines:
+            found.append(
+                f"the edit adds {edit.added} lines and removes {edit.removed}; {self.plan.lines}"
+                " are allowed in one step: do it in smaller ones"
+            )
+        if not found and all(self._same(path, before, edit.tree) for path in edit.files):
+            found.append("the edit changes comments or layout alone: nothing that runs")
+        return tuple(found)
+
+    def _path_fault(self, path: str, before: str, after: str) -> str:
+        if not safe_path(path):
+            return f"{path!r} is no path within the repository"
+        if self._held(path):
+            return f"{path} is frozen: no edit may touch it"
+        if not self._among(path, self.plan.editable):
+            return f"{path} may not be edited: only {', '.join(self.plan.editable)} may"
+        return _mode_fault(path, self.files(before).get(path), self.files(after).get(path))
+
+    def _text_fault(self, path: str, tree: str) -> str:
+        if path not in self.files(tree):
+            return ""
+        content = self.content(tree, path)
+        text = _text(content)
+        if len(content) > LARGEST_FILE:
+            return f"{path} would have {len(content)} bytes; {LARGEST_FILE} are allowed"
+        if text is None:
+            return f"{path} would be no UTF-8 text"
+        if path.endswith(".py"):
+            try:
+                compile(text, path, "exec", dont_inherit=True)
+            except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+                return f"{path} would not be Python: {_where(error)}"
+        return ""
+
+    def _same(self, path: str, before: str, after: str) -> bool:
+        if not path.endswith(".py"):
+            return False
+        old, new = (self._source(tree, path) for tree in (before, after))
+        return bool(old) and bool(new) and plain(old) == plain(new)
+
+    def _source(self, tree: str, path: str) -> str:
+        """A file's text where it is Python's, else ''."""
+        if not path.endswith(".py") or path not in self.files(tree):
+            return ""
+        return _text(self.content(tree, path)) or ""
+
+    def _held(self, path: str) -> bool:
+        return self._among(path, self.plan.frozen)
+
+    def _among(self, path: str, globs: tuple[str, ...]) -> bool:
+        prefix = self.repository.prefix
+        if not path.startswith(prefix):
+            return False
+        return any(matches(path[len(prefix) :], glob) for glob in globs)
+
+
+def examine(proposal: Proposal, history: History) -> tuple[Edit | None, tuple[str, ...]]:
+    """Hold the edit of a proposal against the rules of a history's study: `Workshop.examined`."""
+    if proposal.edit is None:
+        return None, ()
+    try:
+        return workshop(history.task).examined(proposal, history)
+    except (StudyError, RepositoryError) as error:
+        return proposal.edit, (str(error),)
+
+
+_SHOPS: dict[tuple[str, Research | None], Workshop] = {}
+
+
+def workshop(task: Task) -> Workshop:
+    """Return the workshop of a task, the same one for the same folder and rules.
+
+    Raises:
+        StudyError: as for `Workshop`.
+    """
+    key = (task.folder, task.research)
+    if key not in _SHOPS:
+        _SHOPS[key] = Workshop(task)
+    return _SHOPS[key]
+
+
+def matches(path: str, glob: str) -> bool:
+    """Say whether a path matches a glob: `*` within a folder's name, `**` across folders.
+
+    A glob without a slash is about the top folder; one that names a folder, about all in it.
+
+    >>> matches("a/b.py", "a/*.py"), matches("a/b.py", "*.py"), matches("a/b/c.py", "a/**")
+    (True, False, True)
+    >>> matches("data/x/y.npy", "data/"), matches("data/x", "data"), matches("x/t.py", "**/t.py")
+    (True, True, True)
+    """
+    glob = glob.removeprefix("./")
+    if glob.endswith("/"):
+        return path.startswith(glob)
+    return _match(PurePosixPath(path).parts, PurePosixPath(glob).parts)
+
+
+def _match(parts: tuple[str, ...], globs: tuple[str, ...]) -> bool:
+    if not globs:
+        return True
+    if globs[0] == "**":
+        return any(_match(parts[at:], globs[1:]) for at in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatchcase(parts[0], globs[0]) and _match(parts[1:], globs[1:])
+
+
+def nodes(source: str) -> int:
+    """Return how many nodes the syntax tree of Python code has, doc strings left out.
+
+    >>> nodes("x = 1  # one"), nodes("not python (")
+    (5, 0)
+    """
+    tree = _parsed(source)
+    return 0 if tree is None else sum(1 for _ in ast.walk(tree))
+
+
+def plain(source: str) -> str:
+    """Return Python code as its syntax tree, without comments, layout and doc strings."""
+    tree = _parsed(source)
+    return source if tree is None else ast.dump(tree)
+
+
+def _parsed(source: str) -> ast.Module | None:
+    if not source:
+        return None
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_words(body[0]):
+            del body[0]
+    return tree
+
+
+def _is_words(statement: ast.stmt) -> bool:
+    value = getattr(statement, "value", None)
+    text = isinstance(statement, ast.Expr) and isinstance(value, ast.Constant)
+    return text and isinstance(getattr(value, "value", None), str)
+
+
+def _mode_fault(path: str, old: Node | None, new: Node | None) -> str:
+    if new is not None and not new.regular:
+        return f"{path} would become a link: only plain files may be written"
+    if old is not None and new is not None and old.regular and old.mode != new.mode:
+        return f"{path} would change its mode from {old.mode} to {new.mode}"
+    return ""
+
+
+def _text(content: bytes) -> str | None:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _where(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} (line {error.lineno})"
+    return str(error) or type(error).__name__
