@@ -53,8 +53,11 @@ def play(rounds: list[Round], folder: Path, *, workers: int = 1) -> dict[str, Ro
                 with adding:
                     _add(table[one.kind], found)
 
-    with ThreadPoolExecutor(workers) as pool:
-        for future in [pool.submit(work, serial if n == 0 else []) for n in range(workers)]:
+    with ThreadPoolExecutor(max(workers - 1, 1)) as pool:
+        beside = [pool.submit(work, []) for _ in range(workers - 1)]
+        # Ray's cluster sets handlers for signals, which only the main thread may.
+        work(serial)
+        for future in beside:
             future.result()
     return {name: table[name] for name in KINDS if name in table}
 

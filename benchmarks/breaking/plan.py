@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -159,6 +160,8 @@ def played(what: Round, lab: Lab) -> Row:
     except Skipped as reason:
         shutil.rmtree(folder, ignore_errors=True)
         return Row(skipped=1, why=str(reason))
+    except Exception:  # noqa: BLE001  # around one round: the others still tell what they find
+        scene.counts.notes.append(f"{scene.name}: {traceback.format_exc()}")
     finally:
         scene.clear()
     if scene.counts.clean:
