@@ -70,7 +70,7 @@ check: sync
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not browser"
 
 bench: sync
-	for script in kill9 overhead peers team prompt_growth doors seeds verdicts campaign; do \
+	for script in kill9 faults overhead peers team prompt_growth doors seeds verdicts campaign; do \
 	  echo "== benchmarks/$$script.py $(FLAGS)"; \
 	  $(BIN)/python benchmarks/$$script.py $(FLAGS) || failed=1; \
 	done; test -z "$$failed"
