@@ -54,7 +54,7 @@ def runs_left(budget: Budget, history: History, *, slots: int, now: float) -> tu
     left = whole = math.inf
     if budget.runs is not None:
         left, whole = budget.runs - history.launches, budget.runs
-    if budget.time_s is not None and (usual_s := usual_seconds(history, now)):
+    if budget.time_s is not None and (usual_s := usual_seconds(history)):
         rate = slots / usual_s
         left = min(left, (budget.time_s - _seconds(history, now)) * rate)
         whole = min(whole, budget.time_s * rate)
