@@ -60,9 +60,8 @@ def test_no_control_group_is_left_behind(tmp_path: Path) -> None:
     parents = [Path(parent) for parent in cgroup._parents()]
     if os.getuid() != 0 or not parents:
         pytest.skip("processes are bounded without control groups here")
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    stale = parents[0] / f"{cgroup.NAME}{gone.pid}"
+    never = (1 << 22) + 1  # the highest pid is below
+    stale = parents[0] / f"{cgroup.NAME}{never}"
     stale.mkdir()
     ours = {path for parent in parents for path in parent.glob(f"{cgroup.NAME}*")}
     confinement = Confinement(writable=(tmp_path,), processes=30)
@@ -190,12 +189,9 @@ time.sleep(300)
     with LocalRunner(RunnerPlan(workers=1)) as runner:
         limits = Limits(memory_bytes=150 * MB, grace_s=0.3)
         observation = ended(runner, command(tmp_path, *argv, limits=limits))
-        assert (observation.outcome, observation.cause) == ("failed", "out_of_memory_host")
-        enough = Limits(memory_bytes=4096 * MB, run_s=2, grace_s=0.3)
-        observation = ended(runner, command(tmp_path, *argv, limits=enough, number=1))
-        assert observation.cause == "timed_out"
-        assert observation.peak_memory_bytes is not None
-        assert observation.peak_memory_bytes > 240_000_000
+    assert (observation.outcome, observation.cause) == ("failed", "out_of_memory_host")
+    assert observation.peak_memory_bytes is not None
+    assert observation.peak_memory_bytes > 150 * MB
 
 
 # -- endings

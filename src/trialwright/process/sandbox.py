@@ -143,11 +143,11 @@ def confined(
 
 
 def _warden() -> tuple[str, ...]:
-    """A bare interpreter, quick to start, that sees this package and no site-packages."""
-    root = str(Path(__file__).resolve().parents[2])
+    """A bare interpreter, quick to start: no site-packages, nor what this package's root loads."""
+    package = str(Path(__file__).resolve().parents[1])
     code = (
-        f"import sys; sys.path.insert(0, {root!r}); "
-        "from trialwright.process.warden import main; main()"
+        f"import sys; root = type(sys)('trialwright'); root.__path__ = [{package!r}]; "
+        "sys.modules['trialwright'] = root; from trialwright.process.warden import main; main()"
     )
     return (sys.executable, "-E", "-s", "-S", "-c", code)
 
