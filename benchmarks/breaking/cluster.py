@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -59,5 +60,7 @@ def started() -> tuple[Any, Callable[[], None]]:
     from trialwright.execute import raycluster
 
     raycluster.load()
+    # A busy machine takes longer than the half minute that Ray waits for a node.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "300")
     cluster = Cluster(initialize_head=True, head_node_args=HEAD)
     return cluster, cluster.shutdown
