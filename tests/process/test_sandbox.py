@@ -213,23 +213,35 @@ print(open("eval/metric.py").read())
     assert sorted(path.name for path in (work / "eval").iterdir()) == ["deep", "metric.py"]
 
 
+NAMESPACE = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+forged, target = (path.encode() for path in sys.argv[1:])
+user_and_mounts, bind = 0x10020000, 4096
+if libc.unshare(user_and_mounts) == 0:
+    print("entered")
+libc.mount(forged, target, None, bind, None)
+print(open(target).read())
+"""
+
+
 def test_mounts_can_t_be_changed(work: Path) -> None:
     """Neither as it is nor with a namespace of its own can a command lift a mount."""
-    target = work / "metric.py"
+    target, forged = work / "metric.py", work / "forged.py"
     target.write_text("true")
-    (work / "forged.py").write_text("forged")
+    forged.write_text("forged")
     script = (
-        f"mount --bind {work}/forged.py {target} && echo bound;"
+        f"mount --bind {forged} {target} && echo bound;"
         f"umount {target} && echo unmounted;"
         f"mount -o remount,rw,bind {target} && echo writable;"
-        f"unshare --user --map-root-user --mount mount --bind {work}/forged.py {target} && echo in;"
         f"cat {target}"
     )
-    done = inside(("sh", "-c", script), Confinement(writable=(work,), frozen=(target,)), work)
-    assert said(done) == ["true"]
+    confinement = Confinement(writable=(work,), frozen=(target,))
+    assert said(inside(("sh", "-c", script), confinement, work)) == ["true"]
+    assert said(inside(python(NAMESPACE, forged, target), confinement, work)) == ["true"]
     if os.getuid() == 0:
-        private = ("unshare", "--mount", "sh", "-c", script)
-        assert "bound" in said(outside(private, work))
+        assert "bound" in said(outside(("unshare", "--mount", "sh", "-c", script), work))
+        assert said(outside(python(NAMESPACE, forged, target), work)) == ["entered", "forged"]
 
 
 def test_a_link_of_the_command_leads_nowhere_inside(work: Path) -> None:
@@ -503,6 +515,19 @@ def test_an_environment_is_there_with_its_interpreter(work: Path) -> None:
     done = inside(command, Confinement(writable=(work,)), work, found)
     assert done.stdout.split() == ["imported", str(work.parent / "link")]
     assert "FileNotFoundError" in done.stderr
+
+
+def test_gpus_are_there_if_granted(work: Path) -> None:
+    """The devices of GPUs, and what libraries read about them, are there for those who use them."""
+    source = """
+import glob, os
+print(*sorted(glob.glob("/dev/nvidia*") + glob.glob("/dev/kfd")), os.path.exists("/sys/devices"))
+print(os.path.exists("/sys/bus/pci"))
+"""
+    host = said(outside(python(source), work))
+    assert said(inside(python(source), Confinement(writable=(work,), gpus=True), work)) == host
+    without = said(inside(python(source), Confinement(writable=(work,)), work))
+    assert without == ["True", "False"]  # of /sys/devices only processors and their memory
 
 
 def test_a_program_s_first_line_is_followed(work: Path) -> None:
