@@ -19,7 +19,7 @@ PROGRAM = """\
 
 - **Verify data exists**: Check that `~/.cache/autoresearch/` contains data shards and a tokenizer.
 
-The training script runs for a **fixed time budget of 5 minutes** (wall clock training time). You launch it simply as: `{launch}`.
+The training script runs for a fixed time budget of 5 minutes. You launch it simply as: `{launch}`.
 
 **What you CAN do:**
 - Modify `train.py`: this is the only file you edit.
@@ -97,8 +97,7 @@ def test_checkout_becomes_a_study(tmp_path: Path) -> None:
     assert (task.research.program, task.research.results) == ("program.md", "results.tsv")
     assert task.research.readable == (str(Path("~/.cache/autoresearch").expanduser()),)
     status = ["git", "-C", str(folder), "status", "--porcelain"]
-    assert subprocess.run(status, check=True, capture_output=True).stdout == b"?? study.yaml
-"
+    assert subprocess.run(status, check=True, capture_output=True).stdout == b"?? study.yaml\n"
 
 
 def test_folder_is_the_one_it_is_called_in(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from trialwright.campaigns.vocabulary import (
 _COMMIT = re.compile(r"[0-9a-f]{6,40}", re.IGNORECASE)
 MOST = 0.6
 """Part of a column's cells that have to look alike for their looks to say what it is."""
+SURELY = 2
+"""The first names of a description, which is one whatever stands in it."""
 SHOWN = 12
 """Columns that a message names."""
 
@@ -134,14 +136,18 @@ def _fits(sheet: Sheet, column: str, role: Role) -> bool:
     numeric = _numeric(sheet, column)
     match role:
         case "number":
-            return _share(sheet, column, re.compile(r"\D{0,12}\d+\D{0,12}")) >= MOST
+            fits = _share(sheet, column, re.compile(r"\D{0,12}\d+\D{0,12}")) >= MOST
         case "status":
-            return numeric < 0.5 or _answers(sheet, column)
-        case "description" | "category" | "agent":
-            return numeric < 0.5
+            fits = numeric < 0.5 or _answers(sheet, column)
+        case "description":
+            fits = numeric < 0.5 or _last(column) in ROLES["description"][:SURELY]
+        case "category" | "agent":
+            fits = numeric < 0.5
         case "seconds" | "seed":
-            return numeric >= MOST
-    return True
+            fits = numeric >= MOST
+        case _:
+            fits = True
+    return fits
 
 
 def _answers(sheet: Sheet, column: str) -> bool:
@@ -189,7 +195,7 @@ def _metric(sheet: Sheet, found: Columns) -> None:
         Refused: there is no column of numbers.
     """
     free = [column for column in sheet.columns if column not in found.taken]
-    numbers = [column for column in free if _numeric(sheet, column) >= 0.5]
+    numbers = [c for c in free if _numeric(sheet, c) >= 0.5 or (_sounds(c) and _silent(sheet, c))]
     free = numbers or [column for column in free if _sounds(column)]
     if not free:
         raise Refused(f"no column of {_few(sheet)} holds numbers to go by")
@@ -204,6 +210,12 @@ def _metric(sheet: Sheet, found: Columns) -> None:
     if sheet.headless and len(ranked) > 1 and "memory" not in found.roles and len(ranked) == 2:
         found.roles["memory"] = ranked[1]
         found.also = ()
+
+
+def _silent(sheet: Sheet, column: str) -> bool:
+    """Whether a column holds nothing but words for none."""
+    read = [reading(cell) for cell in cells(sheet, column)]
+    return all(one is not None and one.value is None for one in read)
 
 
 def _sounds(column: str) -> bool:

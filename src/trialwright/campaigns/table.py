@@ -170,6 +170,7 @@ def _is_aside(text: str, separator: Separator) -> bool:
     if separator.mark == "|" and "|" not in stripped:
         return True
     comment = stripped.startswith("#") and not is_header(separator.split(text))
+    comment = comment and not (separator.mark == "\t" and "\t" in stripped)
     return comment or stripped.startswith("```") or _RULE.fullmatch(stripped) is not None
 
 

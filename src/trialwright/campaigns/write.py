@@ -77,7 +77,7 @@ def keep_up(
 
 def _updated(before: str, ours: list[dict[Field, str]], metric: str, path: Path) -> str:
     """The text with the study's rows behind those of others, under the columns that it has."""
-    first, *rest = before.splitlines()
+    first, *rest = [line.rstrip("\r") for line in before.split("\n")]
     header = first.split("\t")
     places = _places(header, metric)
     if len(places) < len(FIELDS):
@@ -193,5 +193,10 @@ def _exact(value: float, decimals: int) -> str:
 
 
 def _clean(text: str) -> str:
-    """The text in one line, without what separates cells."""
-    return " ".join(text.split())
+    """The text in one line, without what separates cells; quoted if it begins and ends with quotes.
+
+    Who reads the file takes such quotes for a spreadsheet's.
+    """
+    text = " ".join(text.replace("\0", "").split())
+    quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return '"' + text.replace('"', '""') + '"' if quoted else text
