@@ -57,12 +57,16 @@ def test_rounds_are_shared_out() -> None:
     assert len(planned(7, seed=0)) == 7
 
 
+def _marks(group: str) -> list[pytest.MarkDecorator]:
+    """Tests with clusters go one after the other, and Ray's own warnings are Ray's."""
+    if group != "ray":
+        return [pytest.mark.xdist_group(f"fault-{group}")]
+    return [pytest.mark.xdist_group("ray"), pytest.mark.filterwarnings("ignore")]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "group",
-    [pytest.param(name, marks=pytest.mark.xdist_group(f"fault-{name}")) for name in GROUPS],
-)
+@pytest.mark.parametrize("group", [pytest.param(name, marks=_marks(name)) for name in GROUPS])
 def test_nothing_is_lost_or_done_twice(group: str, tmp_path: Path) -> None:
     """Whatever is broken at whatever moment: each run ends once, nothing is left or torn."""
     kinds, rounds = GROUPS[group]
