@@ -49,9 +49,12 @@ def _due(
     found: list[Promotion] = []
     if seeds.confirm is not None:
         rules = _rules(task, history, seeds.confirm)
-        found = _taken(arms, rules, promotion, n=n)
-        if not found and searched and runs_left > 2 * seeds.fresh:
-            found = _taken(arms, rules, settling, n=n)
+        # What is planned already will be launched, and the winner's fresh seeds are spoken for.
+        planned = sum(len(trial.missing) for trial in history.pending())
+        most = runs_left - planned - 2 * seeds.fresh
+        found = _taken(arms, rules, promotion, n=n, most=most)
+        if not found and searched:
+            found = _taken(arms, rules, settling, n=n, most=most)
     if found or not searched or not seeds.fresh or _going(arms):
         return found
     return _fresh(task, history)
@@ -102,14 +105,24 @@ def _worth(trial: Trial) -> float:
 
 
 def _taken(
-    arms: list[Arm], rules: Rules, choose: Callable[[list[Arm], Rules], Step | None], *, n: int
+    arms: list[Arm],
+    rules: Rules,
+    choose: Callable[[list[Arm], Rules], Step | None],
+    *,
+    n: int,
+    most: float,
 ) -> list[Promotion]:
-    """Up to `n` runs' worth of steps, each taken to be under way when the next is chosen."""
+    """Steps for `n` free slots, each taken to be under way when the next is chosen.
+
+    The first that takes the runs beyond `most` is the end of them.
+    """
     found: list[Promotion] = []
     runs = 0
     while runs < n and (step := choose(arms, rules)) is not None:
         at = next(i for i, arm in enumerate(arms) if arm.trial == step.trial)
         runs += step.seeds - arms[at].planned
+        if runs > most:
+            break
         arms[at] = Arm(step.trial, arms[at].values, step.seeds, arms[at].noise)
         found.append(Promotion(trial=step.trial, seeds=step.seeds, reason=step.reason))
     return found
