@@ -230,6 +230,11 @@ CASES = {
         dialect="commas",
         rows="k3.2 d3.4",
     ),
+    "statuses in a column of another name": Case(
+        text="experiment,rmse,fate\nbase,3.2,keep\nwider,3.4,revert\nlr,3.1,keep\n",
+        dialect="commas",
+        rows="k3.2 d3.4 k3.1",
+    ),
     "words that the user explains": Case(
         text="tag\ttflops\tcorrectness\tdescription\nv0\t15.1\tPASS\tbase\nv1\t0.0\tFAIL\tfp16\n",
         dialect="tabs",
@@ -380,6 +385,17 @@ def test_choice_of_a_metric_is_told() -> None:
     )
     assert (chosen.metric, chosen.direction) == ("val_acc", "maximize")
     assert chosen.experiments[0].metrics == {"val_loss": 3.2}
+
+
+def test_doubt_about_a_direction_is_told() -> None:
+    """Where most of what was discarded beats what was kept, the direction is questioned."""
+    rows = "".join(f"c{n}\t0.{n}\tdiscard\tx\n" for n in range(5, 9))
+    log = "commit\tval_score\tstatus\tdescription\nc1\t0.4\tkeep\tbase\n" + rows
+    one = parse(log)
+    assert one.direction == "maximize"
+    assert "4 of 4 discarded results are better than the best kept before" in one.notes[0]
+    sure = parse(log, given=given(["direction=minimize"]))
+    assert (sure.direction, sure.notes) == ("minimize", ())
 
 
 def test_validation_goes_before_test_and_training() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -35,6 +36,8 @@ ROW: tuple[Role, ...] = ("commit", "metric", "memory", "status", "description")
 FORMAT = frozenset(ROW)
 SURE, STEPS = 0.9, 5
 """So many of so many steps between kept results have to go one way to overrule a metric's name."""
+ENOUGH = 4
+"""Discarded results before they speak against a direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +264,34 @@ def _direction(
     if by_name is not None:
         sure = steps >= STEPS and part >= SURE * steps
         if by_name == behaviour or not sure:
-            return by_name, f"{metric} says so by its name", ()
+            return by_name, f"{metric} says so by its name", _contradicted(experiments, by_name)
         note = f"{metric} sounds like something to {by_name}, but {seen}: taken to {behaviour}"
         return behaviour, seen, (note,)
     if steps >= 2 and part >= 0.75 * steps:
         return behaviour, seen, ()
     why = f"nothing says which way {metric} is better: --map direction=minimize or maximize does"
     return None, "", (why,) if experiments else ()
+
+
+def _contradicted(experiments: Sequence[Experiment], direction: Direction) -> tuple[str, ...]:
+    """A note, if most of what was discarded is better than the best that was kept before it."""
+    sign = 1.0 if direction == "minimize" else -1.0
+    kept, better, discarded = math.inf, 0, 0
+    for one in experiments:
+        if one.metric is None:
+            continue
+        if one.status == "keep":
+            kept = min(kept, sign * one.metric)
+        elif one.status == "discard" and kept < math.inf:
+            discarded += 1
+            better += sign * one.metric < kept
+    if discarded < ENOUGH or better * 2 <= discarded:
+        return ()
+    other = "maximize" if direction == "minimize" else "minimize"
+    return (
+        f"{better} of {discarded} discarded results are better than the best kept before, if the"
+        f" metric is to {direction}: --map direction={other}, if it is not",
+    )
 
 
 def _steps(experiments: Sequence[Experiment]) -> tuple[int, int]:

@@ -59,6 +59,8 @@ def columns_of(sheet: Sheet, given: Given) -> Columns:
     for role, name in given.columns.items():
         found.roles[role] = _wished(sheet, name, role)
     _by_name(sheet, found)
+    if "status" not in found.roles:
+        _status_by_looks(sheet, found)
     if sheet.headless:
         _by_looks(sheet, found)
     if "metric" not in found.roles:
@@ -154,24 +156,27 @@ def _answers(sheet: Sheet, column: str) -> bool:
     return {cell.casefold() for cell in cells(sheet, column)} <= YES | NO
 
 
+def _status_by_looks(sheet: Sheet, found: Columns) -> None:
+    """Find the status where no name tells it: most of its words are such as keep and discard."""
+    free = [column for column in sheet.columns if column not in found.taken]
+    shares = {column: _statuses(sheet, column) for column in free}
+    best = max(free, key=lambda column: shares[column], default="")
+    if best and shares[best] >= MOST:
+        found.roles["status"] = best
+
+
 def _by_looks(sheet: Sheet, found: Columns) -> None:
-    """Find status, commit and description where no header names them.
+    """Find commit and description where no header names them.
 
     Raises:
         Refused: no column holds words such as keep and discard.
     """
+    if not {"status", "metric"} & set(found.roles):
+        raise Refused(
+            "no line names columns as such logs call them, and no column holds words such as"
+            " keep and discard"
+        )
     free = [column for column in sheet.columns if column not in found.taken]
-    if "status" not in found.roles:
-        shares = {column: _statuses(sheet, column) for column in free}
-        best = max(free, key=lambda column: shares[column])
-        if shares[best] >= MOST:
-            found.roles["status"] = best
-            free.remove(best)
-        elif "metric" not in found.roles:
-            raise Refused(
-                "no line names columns as such logs call them, and no column holds words such as"
-                " keep and discard"
-            )
     if "commit" not in found.roles:
         commits = [column for column in free if _share(sheet, column, _COMMIT) >= MOST]
         commits = [column for column in commits if _numeric(sheet, column) < 0.9]
