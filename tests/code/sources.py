@@ -77,7 +77,7 @@ class GPT(nn.Module):
         logits = softcap * torch.tanh(logits / softcap)
         if targets is None:
             return logits
-        return F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), reduction=reduction)
+        return F.cross_entropy(logits.view(-1, logits.size(-1)), targets.reshape(-1), reduction=reduction)
 
 
 # ---------------------------------------------------------------------------
@@ -247,7 +247,7 @@ class GPT(nn.Module):
         for block in self.h:
             x = block(x)
         logits = self.lm_head(self.ln_f(x))
-        loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)
+        loss = F.cross_entropy(logits.view(-1, logits.size(-1)), targets.reshape(-1), ignore_index=-1)
         return logits, loss
 
 
@@ -279,7 +279,7 @@ while True:
     iter_num += 1
     if iter_num > min(max_iters, 6):
         break
-print(f"iter {iter_num}: loss {loss.item():.4f}")
+print(f"iter {iter_num}: loss {loss.item():.8f}")
 '''
 
 SEQUENTIAL = """

@@ -69,6 +69,7 @@ _OPTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 """Options of scikit-learn's estimators, none of which needs another argument."""
 
+_TRACKERS = frozenset(["wandb", "tensorboard", "mlflow", "comet", "neptune"])
 _SHARES = frozenset(["ratio", "frac", "fraction", "share", "prob", "probability", "pct"])
 _FACTORS = frozenset(["mult", "multiplier", "expansion", "expand", "ratio", "factor"])
 
@@ -121,8 +122,7 @@ def _aside_by_call(spot: Spot) -> str:
 
 
 def _switch(spot: Spot, value: bool, parameter: str) -> Judged:  # noqa: FBT001
-    early = spot.name.startswith("early_stop")
-    telling = is_switch(spot.name) and (early or not is_ignored(spot.name))
+    telling = is_switch(spot.name) and not words(spot.name) & _TRACKERS
     if telling or concept_of(spot.name) == "normalization":
         return Choice(parameter, (value, not value), default=value), "a switch"
     return None, _unknown(spot, "a switch")

@@ -109,7 +109,7 @@ def parse(source: str) -> ast.Module:
         SyntaxError: the source is no Python.
     """
     try:
-        return ast.parse(source.replace("\ufeff", " ", 1) if source[:1] == "\ufeff" else source)
+        return ast.parse(source.removeprefix("\ufeff"))
     except (ValueError, RecursionError, MemoryError) as error:
         raise SyntaxError(str(error)) from error
 
@@ -184,8 +184,7 @@ def _span(node: ast.expr, lines: list[str], starts: list[int]) -> tuple[int, int
 
 
 def _position(line: int, byte: int, lines: list[str], starts: list[int]) -> int:
-    """The place in the text; the parser counts bytes of UTF-8, and a mark as the blank it was."""
+    """The place in the text; the parser counts bytes of UTF-8, and no byte order mark."""
     text = lines[line - 1]
-    if line == 1 and text[:1] == "\ufeff":
-        text = " " + text[1:]
-    return starts[line - 1] + len(text.encode()[:byte].decode())
+    mark = int(line == 1 and text.startswith("\ufeff"))
+    return starts[line - 1] + mark + len(text[mark:].encode()[:byte].decode())

@@ -36,6 +36,14 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     "StepLR": ("", "step_size", "gamma"),
     "ExponentialLR": ("", "gamma"),
     "LeakyReLU": ("negative_slope",),
+    "manual_seed": ("seed",),
+    "manual_seed_all": ("seed",),
+    "seed": ("seed",),
+    "set_seed": ("seed",),
+    "seed_everything": ("seed",),
+    "default_rng": ("seed",),
+    "RandomState": ("seed",),
+    "PRNGKey": ("seed",),
 }
 """What positional arguments of well-known calls mean; '' is none that one tunes."""
 
