@@ -47,6 +47,8 @@ class Research:
     """Whether runs may use the network."""
     processes: int | None = 256
     """Processes that one run may have at a time, where the sandbox can hold it to that."""
+    disk_bytes: int | None = 20 * 2**30
+    """What the files of one run may take together, where there is a sandbox."""
     lines: int = 400
     """The most lines that one edit may add and remove."""
     shown: int = 24_000

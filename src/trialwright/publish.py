@@ -16,6 +16,7 @@ from trialwright.errors import RepositoryError, TrialwrightError
 from trialwright.execute.runner import code_folder, run_folder
 from trialwright.history import History, Trial
 from trialwright.process.checkout import clear
+from trialwright.process.sandbox import available
 from trialwright.records import CodeVersion, Notice, Verdict
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Task
@@ -68,6 +69,12 @@ def problems(task: Task, history: History) -> list[str]:
         found.append(
             f"research.editable: {globs} matches no file that is committed in"
             f" {shop.repository.root}: commit the files that may be changed"
+        )
+    missing = "" if task.research.sandbox == "none" else available()
+    if missing:
+        found.append(
+            f"edited code is to run in a sandbox: {missing}. Or consent to running it with your own"
+            " rights, on your own files: research: {sandbox: none}"
         )
     if not history.codes:
         relevant = {*shop.editable(tree), *shop.frozen(tree)}

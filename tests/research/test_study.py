@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tests.research.conftest import EVALUATOR, TRAIN, git
 from trialwright.editable import Research
 from trialwright.errors import StudyError
 from trialwright.history import History
+from trialwright.process.sandbox import available
 from trialwright.records import Edit, Hypothesis, Proposal
 from trialwright.research.workshop import workshop
 from trialwright.study import Study
@@ -256,3 +259,65 @@ def test_uncommitted_changes_and_nothing_to_edit_are_said_before_anything_runs(
     with pytest.raises(StudyError, match="git repository"):
         Study(task_of(folder=str(tmp_path)), tmp_path / "study")
     assert not (tmp_path / "study").exists()
+
+
+def test_a_double_of_the_evaluator_counts_for_nothing(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
+    """A folder that Python would load in the evaluator's place, made while the run goes on."""
+    cheat = TRAIN.replace(
+        "import evaluator",
+        'import os\nos.mkdir("evaluator")\n'
+        'open("evaluator/__init__.py", "w").write("def loss(x):\\n    return 0.0\\n")\n'
+        "import evaluator",
+    )
+    history = run(task_of(budget=Budget(trials=2)), tmp_path / "study", {"train.py": cheat})
+    run_ = history.trials[1].run
+    assert run_ is not None
+    assert run_.observation is not None
+    assert run_.observation.cause == "tampered"
+
+
+@pytest.mark.skipif(bool(available()), reason=f"no sandbox: {available()}")
+def test_edited_code_runs_in_a_sandbox(project: Path, task_of: MakeTask, tmp_path: Path) -> None:
+    """It sees its code and nothing of the user's, and can't write to what is frozen."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("mine")
+    nosy = f"""
+import os, socket
+found = []
+for what in ("open({str(secret)!r}).read()", "open('evaluator.py', 'a')",
+             "os.rename('train.py', {str(project / "gone.py")!r})",
+             "socket.create_connection(('1.1.1.1', 53), 2)", "os.listdir({str(project)!r})"):
+    try:
+        eval(what)
+        found.append(what)
+    except Exception:
+        pass
+assert not found, found
+open("notes.txt", "w").write("my own")
+open(os.environ["TRIALWRIGHT_FOLDER"] + "/table.txt", "w").write("kept")
+"""
+    changed = {"train.py": TRAIN.replace("import evaluator\n", f"import evaluator\n{nosy}")}
+    research = Research(editable=("train.py",), frozen=("evaluator.py",))
+    task = task_of(budget=Budget(trials=2), research=research)
+    history = run(task, tmp_path / "study", changed)
+    assert [trial.value for trial in history.trials] == [1.0, 1.0], history.trials[1].verdict
+    folder = tmp_path / "study" / "trials" / "0001-0.0"
+    assert (folder / "out" / "table.txt").read_text() == "kept"
+    assert [path.name for path in (folder / "code").iterdir()] == ["notes.txt"]
+
+
+def test_without_a_sandbox_the_users_consent_is_needed(
+    task_of: MakeTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine without bubblewrap the study says what to install, or to consent to."""
+    only = tmp_path / "bin"
+    only.mkdir()
+    (only / "git").symlink_to(shutil.which("git") or "git")
+    monkeypatch.setenv("PATH", str(only))
+    command = (sys.executable, "train.py")
+    careful = task_of(research=Research(editable=("train.py",)), command=command)
+    with pytest.raises(StudyError, match=r"bubblewrap is not installed.*sandbox: none"):
+        Study(careful, tmp_path / "study")
+    Study(task_of(command=command), tmp_path / "study")

@@ -22,9 +22,10 @@ import numpy as np
 from trialwright.errors import ExpressionError, StudyError
 from trialwright.execute import environment
 from trialwright.execute.configfile import render
-from trialwright.execute.runner import Order, code_folder, run_folder
+from trialwright.execute.runner import Order, code_folder, output_folder, run_folder
 from trialwright.expression import Scalar
 from trialwright.process.checkout import Checkout
+from trialwright.process.sandbox import Confinement
 from trialwright.records import RunKey
 from trialwright.research.workshop import workshop
 from trialwright.space import Choice, Configuration, Ordinal
@@ -73,7 +74,11 @@ def make_order(
     workdir = folder if task.workdir == "run" else task_folder
     if code is not None:
         workdir = code.into / workshop(task).repository.prefix
-    own = {"config": str(config), "seed": str(seed), "trial": str(run.trial), "folder": str(folder)}
+    # Where edited code runs, what we write of a run is not the run's to change.
+    private = output_folder(folder) if tree else folder
+    own = {
+        "config": str(config), "seed": str(seed), "trial": str(run.trial), "folder": str(private),
+    }  # fmt: skip
     words = _values(task, configuration) | own
     ours = {
         **{f"TRIALWRIGHT_{name.upper()}": value for name, value in own.items()},
@@ -91,6 +96,7 @@ def make_order(
         folder=folder,
         files={config: render(task.delivery, configuration, folder=task_folder)},
         code=code,
+        confinement=_confinement(task, code, config, private) if code is not None else None,
         stdin=_call(task, configuration, seed) if task.function is not None else b"",
         limits=task.limits,
         metrics=_route(task.metrics, words),
@@ -108,6 +114,35 @@ def _checkout(task: Task, tree: str, into: Path) -> Checkout:
         frozen=shop.frozen(tree),
         links=tuple(shop.repository.prefix + path for path in shop.plan.links),
     )
+
+
+def _confinement(task: Task, code: Checkout, config: Path, private: Path) -> Confinement | None:
+    """What a run of edited code may see and write; None where the user lets it do anything."""
+    shop = workshop(task)
+    plan = shop.plan
+    if plan.sandbox == "none":
+        return None
+    elsewhere = {
+        name: tuple(_elsewhere(path, shop.folder) for path in paths)
+        for name, paths in (("readable", plan.readable), ("writable", plan.writable))
+    }
+    return Confinement(
+        writable=(code.into, private, *elsewhere["writable"]),
+        readable=(
+            config,
+            *(shop.repository.root / path for path in code.links),
+            *elsewhere["readable"],
+        ),
+        frozen=tuple(code.into / path for path in shop.mounts(code.tree)),
+        network=plan.network,
+        processes=plan.processes,
+        disk_bytes=plan.disk_bytes,
+        gpus=bool(task.runner.gpus),
+    )
+
+
+def _elsewhere(path: str, folder: Path) -> Path:
+    return folder / Path(path).expanduser()
 
 
 def check_command(task: Task, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:

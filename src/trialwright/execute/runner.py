@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 from trialwright.expression import Scalar
 from trialwright.process.checkout import Checkout
+from trialwright.process.sandbox import Confinement
 from trialwright.records import Observation, RunKey
 from trialwright.task import Limits, MetricRoute, Objective
 
@@ -35,6 +36,8 @@ class Order:
     """Files to be there before the start, such as the configuration."""
     code: Checkout | None = None
     """The code to be laid out before the start; None: the task's files are used where they are."""
+    confinement: Confinement | None = None
+    """What the run may see, write and use up; None: whatever we may."""
     stdin: bytes = b""
     limits: Limits = field(default_factory=Limits)
     metrics: MetricRoute = field(default_factory=MetricRoute)
@@ -55,6 +58,11 @@ def run_folder(study_folder: Path, run: RunKey) -> Path:
 def code_folder(run_folder: Path) -> Path:
     """Return where the code of a run is laid out, where trials change code."""
     return run_folder / "code"
+
+
+def output_folder(run_folder: Path) -> Path:
+    """Return where a run writes whatever it wants to, where trials change code."""
+    return run_folder / "out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,12 @@ from trialwright.execute.runlog import (
     write,
     write_atomically,
 )
-from trialwright.execute.runner import Inbox, Order, Reported
+from trialwright.execute.runner import Inbox, Order, Reported, output_folder
 from trialwright.execute.slots import Slot
 from trialwright.process.checkout import lay_out
 from trialwright.process.guard import Spawn
 from trialwright.process.memory import Meter
+from trialwright.process.sandbox import confined
 from trialwright.records import Observation
 
 EXIT = "exit.json"
@@ -157,6 +158,7 @@ def prepare(number: int, order: Order, inbox: Inbox, slot: Slot) -> Underway:
             path.unlink(missing_ok=True)
     if order.code is not None:
         lay_out(order.code)
+        output_folder(order.folder).mkdir(exist_ok=True)
     for path, content in order.files.items():
         if path.parent != order.folder:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,13 +169,14 @@ def prepare(number: int, order: Order, inbox: Inbox, slot: Slot) -> Underway:
 def spawn_of(live: Underway) -> Spawn:
     """Return what the guard is to start."""
     order = live.order
+    environment = {**order.environment, **live.slot.environment(os.environ, order.environment)}
+    argv = order.command
+    if order.confinement is not None:
+        argv = confined(argv, environment, order.confinement, order.workdir)
     return Spawn(
         run=live.number,
-        argv=order.command,
-        environment={
-            **order.environment,
-            **live.slot.environment(os.environ, order.environment),
-        },
+        argv=argv,
+        environment=environment,
         workdir=order.workdir,
         log=live.files.log,
         exit=order.folder / EXIT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,16 +48,31 @@ def lay_out(checkout: Checkout) -> None:
 
 
 def altered(checkout: Checkout) -> tuple[str, ...]:
-    """Return the frozen files that are not as they were, or are gone."""
+    """Return the frozen files that are not as they were, are gone, or have a double.
+
+    A double is what Python would load in a module's place: a folder or a library of its name.
+    """
     store = repository(checkout.repository)
     there = store.files(checkout.tree)
-    return tuple(
-        path
-        for path in checkout.frozen
-        if path in there
-        and there[path].regular
-        and not _as_it_was(checkout, path, there[path].blob)
-    )
+    frozen = [path for path in checkout.frozen if path in there and there[path].regular]
+    changed = [path for path in frozen if not _as_it_was(checkout, path, there[path].blob)]
+    return (*changed, *(path for path in _doubles(checkout.into, frozen) if path not in there))
+
+
+def _doubles(into: Path, paths: Sequence[str]) -> Iterator[str]:
+    for path in paths:
+        if not path.endswith(".py"):
+            continue
+        module = (into / path).with_suffix("")
+        libraries = module.parent.glob(f"{module.name}.*so")
+        for place in (module, module.with_suffix(".pyc"), *libraries):
+            if place.exists() and not _came_with(place, into, paths):
+                yield str(place.relative_to(into))
+
+
+def _came_with(place: Path, into: Path, paths: Sequence[str]) -> bool:
+    """Say whether a folder holds something of the tree."""
+    return any(path.startswith(f"{place.relative_to(into)}/") for path in paths)
 
 
 def clear(into: Path, paths: Sequence[str]) -> None:

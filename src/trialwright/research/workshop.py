@@ -21,6 +21,9 @@ from trialwright.task import Task
 LARGEST_FILE = 1_000_000
 """Bytes of a file that an edit may leave."""
 
+MANY = 8
+"""Files of a folder from which on it is frozen as a whole."""
+
 LARGEST_PATCH = 400_000
 """Characters of a patch: it stands in the ledger."""
 
@@ -84,6 +87,25 @@ class Workshop:
         if self.plan.frozen:
             return tuple(path for path in files if self._held(path))
         return tuple(path for path in files if not self._among(path, self.plan.editable))
+
+    def mounts(self, tree: str) -> tuple[str, ...]:
+        """Return what is to be made read-only for a run: frozen files, or folders full of them.
+
+        A folder is taken as a whole where a glob names it, or where it holds many files and nothing
+        that may be edited: files that are added to it could be loaded in place of others.
+        """
+        held = set(self.frozen(tree))
+        whole = {folder for folder in _folders(held) if self._whole(folder, held, tree)}
+        inside = {path for path in held if any(path.startswith(f"{top}/") for top in whole)}
+        outer = {f for f in whole if not any(f.startswith(f"{top}/") for top in whole)}
+        return (*sorted(outer), *sorted(held - inside))
+
+    def _whole(self, folder: str, held: set[str], tree: str) -> bool:
+        files = [path for path in self.files(tree) if path.startswith(f"{folder}/")]
+        if not held.issuperset(files):
+            return False
+        named = self._among(folder, tuple(glob.rstrip("/") for glob in self.plan.frozen))
+        return named or len(files) > MANY
 
     def texts(self, tree: str) -> dict[str, str]:
         """Return the editable files of a tree as text, those left out that are no UTF-8."""
@@ -262,6 +284,10 @@ def _match(parts: tuple[str, ...], globs: tuple[str, ...]) -> bool:
     if globs[0] == "**":
         return any(_match(parts[at:], globs[1:]) for at in range(len(parts) + 1))
     return bool(parts) and fnmatch.fnmatchcase(parts[0], globs[0]) and _match(parts[1:], globs[1:])
+
+
+def _folders(paths: set[str]) -> set[str]:
+    return {str(top) for path in paths for top in PurePosixPath(path).parents if str(top) != "."}
 
 
 def nodes(source: str) -> int:

@@ -12,7 +12,8 @@ from trialwright.studyfile.tree import Place, Tree
 
 RESEARCH_KEYS = (
     "editable", "frozen", "base", "program", "readable", "writable", "links", "sandbox", "network",
-    "processes", "lines", "shown", "price", "ablate", "pivot", "plateau", "results", "smoke",
+    "processes", "disk", "lines", "shown", "price", "ablate", "pivot", "plateau", "results",
+    "smoke",
 )  # fmt: skip
 
 _PLAIN = Research(editable=())
@@ -44,6 +45,7 @@ def read_research(fields: Fields, problems: Problems, *, folder: Path) -> Resear
         sandbox="none" if _sandbox(section) == "none" else "bubblewrap",
         network=network,
         processes=section.whole("processes", least=2) or _PLAIN.processes,
+        disk_bytes=section.size("disk") or _PLAIN.disk_bytes,
         lines=section.whole("lines", least=1) or _PLAIN.lines,
         shown=section.whole("shown", least=1000) or _PLAIN.shown,
         price=_PLAIN.price if price is None else price,
