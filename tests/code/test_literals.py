@@ -90,6 +90,18 @@ def test_domains_suit_what_the_block_is_about(name: str, low: float, high: float
     assert ends == (low, high)
 
 
+def test_what_is_left_has_its_reason() -> None:
+    """A seed, a budget, a path, data held out, a size of data: each is left for what it is."""
+    found = by_name(AUTORESEARCH)
+    assert found["manual_seed(seed)"].why == "a seed"
+    assert found["TIME_BUDGET"].why == "the time that a run may take"
+    assert found["EVAL_TOKENS"].why == "about the data held out"
+    assert found["DATA_PATH"].why == "part of the task or of the machine"
+    assert found["GPTConfig.n_layer"].why == "every call sets it"
+    assert found["MLP.__init__.Linear(bias)"].why == "a layer's own, which other layers may share"
+    assert knobs("BUDGET_FRACTION = 0.5\nSTART_FRACTION = 0.5\n") == {"START_FRACTION"}
+
+
 def test_names_in_small_letters_are_found_too() -> None:
     """NanoGPT's block is tuned by its names; its files, intervals and devices are left."""
     found = knobs(NANOGPT)
@@ -163,7 +175,7 @@ def test_foreign_scripts(name: str) -> None:
         "save",
         "device",
         "log-level",
-        "samples",
+        "--n-samples",
         "folds",
         "test",
     )
@@ -213,6 +225,15 @@ def comments(source: str) -> list[str]:
     """The comments of a script."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return [token.string for token in tokens if token.type == tokenize.COMMENT]
+
+
+def test_present_values_in_odd_spellings_stay() -> None:
+    """What nobody would write again just so stays so, unless its value is another one."""
+    source = "A = 1.0e-3\nB = 0.10\nC = 0XFF\nD = r'a'\nE = 1_0000\nF = 2*(3+4)\nG = 'x' 'y'\n"
+    found = literals(source, "t.py")
+    assert len(found) == 7
+    assert set_literals(source, {one.name: one.value for one in found}) == source
+    assert set_literals(source, {"B": 0.2}) == source.replace("0.10", "0.2")
 
 
 def test_alignment_line_ends_and_letters_stay() -> None:

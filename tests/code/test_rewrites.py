@@ -236,6 +236,24 @@ def test_a_metric_is_never_smoothed() -> None:
     assert "F.cross_entropy(model(data), target).item()" in smoothed
 
 
+def test_without_libcst_it_says_what_to_install() -> None:
+    """Only rewriting needs the library: all else works without, and the error names the extra."""
+    probe = (
+        "import sys; sys.modules['libcst'] = None\n"
+        "from trialwright.code.rewrites import REWRITES, rewrite\n"
+        "from trialwright.code.changes import describe\n"
+        "from trialwright.errors import ProposerError\n"
+        "print(describe({'t.py': 'LR = 1'}, {'t.py': 'LR = 2'}).words)\n"
+        "try: rewrite('optimizer-adam').apply('import torch')\n"
+        "except ProposerError as error: print(error)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.splitlines()[0] == "t.py: LR 1 -> 2"
+    assert "pip install trialwright[research]" in answer.stdout
+
+
 def test_every_rewrite_has_its_reason() -> None:
     """Names are unique; each says why in a sentence with a source, and its inverse is one, too."""
     assert len(set(NAMES)) == len(NAMES)

@@ -347,15 +347,7 @@ def _is_training(code: Code, call: cst.Call) -> bool:
         for one in lines
         for small in one.body
     ]
-    scope = code.scope(call)
-    others = [
-        other
-        for other, name in code.calls
-        if name in ("torch.nn.functional.cross_entropy",)
-        and other is not call
-        and code.scope(other) is scope
-    ]
-    return not others and f"{loss}.backward()" in texts
+    return f"{loss}.backward()" in texts
 
 
 def _removed(code: Code, calls: Sequence[cst.Call]) -> Edits | None:
