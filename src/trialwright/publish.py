@@ -21,6 +21,9 @@ from trialwright.records import CodeVersion, Notice, Verdict
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Task
 
+EDITORS = frozenset({"editor"})
+"""Members of a team that edit code."""
+
 WIDE = 72
 """Characters of a line of a commit's message."""
 
@@ -52,12 +55,21 @@ def code_version(task: Task, history: History) -> CodeVersion | None:
     )
 
 
-def problems(task: Task, history: History) -> list[str]:
-    """Return what keeps a study from changing code here, a sentence each; [] if nothing does."""
+def problems(task: Task, history: History, *, own: bool = False) -> list[str]:
+    """Return what keeps a study from changing code here, a sentence each; [] if nothing does.
+
+    `own`: who proposes was passed in, and the task's team is not asked.
+    """
     if task.research is None:
         return []
     if task.function is not None:
         return ["research changes files, and runs a command: a Python function has no files"]
+    strangers = [name for name in task.member_names if name not in EDITORS]
+    if strangers and not own:
+        return [
+            f"team: {', '.join(strangers)} can't edit code: name {', '.join(sorted(EDITORS))}, or"
+            " leave the team out; proposers of your own are passed in Python"
+        ]
     try:
         shop = workshop(task)
         tree = shop.tree(history, None)

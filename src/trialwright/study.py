@@ -94,7 +94,7 @@ class Study:
         problems = [*check_command(task, environ), *_start_faults(task)]
         if proposer is None and replay is None:
             problems += crew_problems(task, environ)
-        problems += code_problems(task, self._history)
+        problems += code_problems(task, self._history, own=proposer is not None)
         if problems:
             raise StudyError("\n".join(problems))
 

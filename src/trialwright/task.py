@@ -26,7 +26,7 @@ from trialwright.webhook import Webhook
 
 Direction = Literal["maximize", "minimize"]
 Reduce = Literal["last", "best", "mean_last"]
-Member = Literal["expert", "tree", "random", "tpe", "gp", "cmaes", "inquirer"]
+Member = Literal["expert", "tree", "random", "tpe", "gp", "cmaes", "inquirer", "editor"]
 """Proposers that a team may name."""
 
 Role = Literal["explorer", "exploiter", "skeptic"]

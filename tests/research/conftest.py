@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,9 +65,10 @@ def task_of(project: Path) -> Callable[..., Task]:
             "name": "loss",
             "objective": Objective(metric="loss", direction="minimize"),
             "space": Space(()),
-            "command": ("python", "train.py"),
+            "command": (sys.executable, "train.py"),
             "folder": str(project),
             "research": Research(editable=("train.py",), sandbox="none"),
+            "team": ("editor",),
             "budget": Budget(trials=4),
             "runner": RunnerPlan(workers=1),
             "limits": Limits(run_s=60),

@@ -137,6 +137,7 @@ def test_what_an_edit_may_not_do_is_refused(
         {"train.py": TRAIN.replace("def answer", "def (answer")},
         {"train.py": "# A remark\n" + TRAIN},
         {"train.py": TRAIN},
+        {"train.py": TRAIN + "import random\n\nrandom.seed(3)\n"},
         {"train.py": TRAIN + "\n".join(f"x{i} = {i}" for i in range(500))},
         Edit(patch=link, tree=good.tree, files=("train.py",)),
         Edit(patch="not a patch", tree=good.tree, files=("train.py",)),
@@ -152,7 +153,8 @@ def test_what_an_edit_may_not_do_is_refused(
     said = ["; ".join(refusal.faults) for refusal in history.refusals]
     expected = [
         "may not be edited", "may not be edited", "new.py may not be edited",
-        "would not be Python", "comments or layout alone", "changes nothing", "400",
+        "would not be Python", "comments or layout alone", "changes nothing",
+        "a seed or an order", "400",
         "does not apply", "does not apply", "may not be edited",
     ]  # fmt: skip
     for words, sentence in zip(expected, said, strict=False):
@@ -177,6 +179,7 @@ def test_nothing_that_a_proposer_says_of_its_edit_is_believed(
     assert (edit.tree, edit.files, edit.added, edit.removed, edit.nodes) == (
         honest.tree, ("train.py",), 1, 1, 0,
     )  # fmt: skip
+    assert (edit.inferred, edit.summary) == ("hyperparameter", "train.py: RATE 0.5 -> 0.7")
 
 
 def test_the_same_code_is_a_repeat_however_it_came_about(

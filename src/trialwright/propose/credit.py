@@ -41,6 +41,7 @@ PRIOR: Mapping[str, tuple[float, float]] = {
     "cmaes": (0.5, 3.0),
     "random": (0.5, 0.5),
     "tree": (2.0, 2.0),
+    "editor": (6.0, 2.0),
 }
 """Weights at `EARLY` and at `LATE` trials. Others have `UNKNOWN`."""
 INQUIRY = 0.5

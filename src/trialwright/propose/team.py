@@ -18,6 +18,7 @@ from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.propose.baselines import Random, is_fresh
 from trialwright.propose.credit import JUDGES, PRIOR, Standing, in_line, standings
+from trialwright.propose.editor import Editor
 from trialwright.propose.expert import Expert
 from trialwright.propose.inquiry import Inquirer
 from trialwright.propose.posts import Posted
@@ -41,6 +42,7 @@ _PLAIN: Mapping[str, Callable[[], Proposer]] = {
     "expert": Expert,
     "tree": TreeSearch,
     "inquirer": Inquirer,
+    "editor": Editor,
     "random": Random,
 }
 
@@ -62,7 +64,7 @@ def member(
             if name.role == "skeptic":
                 return Skeptic(name.name, name.area)
             return Posted(member(name.member, task), name)
-        case "expert" | "tree" | "inquirer" | "random":
+        case "expert" | "tree" | "inquirer" | "editor" | "random":
             return _PLAIN[name]()
         case "tpe" | "gp" | "cmaes":
             # Optuna takes half a second to import, and most teams need none of it.

@@ -5,12 +5,13 @@ It writes objects into git's store, which nobody sees, and nothing else.
 
 from __future__ import annotations
 
-import ast
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from trialwright.code.changes import Change, describe
+from trialwright.code.skeleton import fingerprint
 from trialwright.editable import Research
 from trialwright.errors import RepositoryError, StudyError
 from trialwright.history import History
@@ -142,16 +143,24 @@ class Workshop:
         """Return the edit that leads from one tree to another."""
         patch = self.repository.patch(before, after)
         paths = self.repository.differing(before, after)
-        lines = patch.splitlines()
-        old, new = ({p: self._source(tree, p) for p in paths} for tree in (before, after))
+        change = self.change(before, after)
         return Edit(
             patch=patch,
             tree=after,
             files=paths,
-            added=sum(line.startswith("+") and not line.startswith("+++ ") for line in lines),
-            removed=sum(line.startswith("-") and not line.startswith("--- ") for line in lines),
-            nodes=sum(map(nodes, new.values())) - sum(map(nodes, old.values())),
+            added=change.lines_added,
+            removed=change.lines_removed,
+            nodes=change.nodes,
+            inferred=change.category or "multi",
+            summary=change.words,
         )
+
+    def change(self, before: str, after: str) -> Change:
+        """Return what differs between two trees, as their texts tell it."""
+        paths = self.repository.differing(before, after)
+        old, new = ({p: text for p in paths if (text := self._words(tree, p)) is not None}
+                    for tree in (before, after))  # fmt: skip
+        return describe(old, new)
 
     def examined(self, proposal: Proposal, history: History) -> tuple[Edit | None, tuple[str, ...]]:
         """Return the edit of a proposal as code finds it, and everything that is wrong with it.
@@ -186,9 +195,22 @@ class Workshop:
                 f"the edit adds {edit.added} lines and removes {edit.removed}; {self.plan.lines}"
                 " are allowed in one step: do it in smaller ones"
             )
-        if not found and all(self._same(path, before, edit.tree) for path in edit.files):
-            found.append("the edit changes comments or layout alone: nothing that runs")
+        if not found:
+            found = self._idle(before, edit.tree)
         return tuple(found)
+
+    def _idle(self, before: str, after: str) -> list[str]:
+        """What keeps an edit from being an experiment."""
+        if all(
+            self._same(path, before, after) for path in self.repository.differing(before, after)
+        ):
+            return ["the edit changes comments or layout alone: nothing that runs"]
+        if self.change(before, after).seed_only:
+            return [
+                "the edit changes a seed or an order, and nothing else: another draw is no better"
+                " code; ask for more seeds instead"
+            ]
+        return []
 
     def _path_fault(self, path: str, before: str, after: str) -> str:
         if not safe_path(path):
@@ -216,16 +238,17 @@ class Workshop:
         return ""
 
     def _same(self, path: str, before: str, after: str) -> bool:
-        if not path.endswith(".py"):
+        old, new = (self._words(tree, path) for tree in (before, after))
+        if not path.endswith(".py") or not old or not new:
             return False
-        old, new = (self._source(tree, path) for tree in (before, after))
-        return bool(old) and bool(new) and plain(old) == plain(new)
+        try:
+            return fingerprint(old) == fingerprint(new)
+        except SyntaxError:
+            return False
 
-    def _source(self, tree: str, path: str) -> str:
-        """A file's text where it is Python's, else ''."""
-        if not path.endswith(".py") or path not in self.files(tree):
-            return ""
-        return _text(self.content(tree, path)) or ""
+    def _words(self, tree: str, path: str) -> str | None:
+        """A file's text; None where there is none."""
+        return _text(self.content(tree, path)) if path in self.files(tree) else None
 
     def _held(self, path: str) -> bool:
         return self._among(path, self.plan.frozen)
@@ -288,42 +311,6 @@ def _match(parts: tuple[str, ...], globs: tuple[str, ...]) -> bool:
 
 def _folders(paths: set[str]) -> set[str]:
     return {str(top) for path in paths for top in PurePosixPath(path).parents if str(top) != "."}
-
-
-def nodes(source: str) -> int:
-    """Return how many nodes the syntax tree of Python code has, doc strings left out.
-
-    >>> nodes("x = 1  # one"), nodes("not python (")
-    (5, 0)
-    """
-    tree = _parsed(source)
-    return 0 if tree is None else sum(1 for _ in ast.walk(tree))
-
-
-def plain(source: str) -> str:
-    """Return Python code as its syntax tree, without comments, layout and doc strings."""
-    tree = _parsed(source)
-    return source if tree is None else ast.dump(tree)
-
-
-def _parsed(source: str) -> ast.Module | None:
-    if not source:
-        return None
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_words(body[0]):
-            del body[0]
-    return tree
-
-
-def _is_words(statement: ast.stmt) -> bool:
-    value = getattr(statement, "value", None)
-    text = isinstance(statement, ast.Expr) and isinstance(value, ast.Constant)
-    return text and isinstance(getattr(value, "value", None), str)
 
 
 def _mode_fault(path: str, old: Node | None, new: Node | None) -> str:

@@ -42,7 +42,7 @@ def read_team(
     """
     tree = fields.tree("team")
     if tree is None:
-        return ("expert",)
+        return ("editor",) if "research" in fields else ("expert",)
     trees = tree.value if isinstance(tree.value, tuple) else (tree,)
     if not trees:
         fields.fault(tree, f"team is empty; {choose('', MEMBERS)}")

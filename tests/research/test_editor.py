@@ -1,0 +1,92 @@
+"""The editor, which improves code without a language model: real studies of small scripts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.research.conftest import git
+from trialwright.editable import Research
+from trialwright.errors import StudyError
+from trialwright.propose.editor import Editor
+from trialwright.study import Study
+from trialwright.task import Budget, Objective, Task
+
+MakeTask = Callable[..., Task]
+
+DIGITS = """\
+import warnings
+
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+
+LEARNING_RATE = 1e-5
+HIDDEN = 16
+ALPHA = 1e-4
+MAX_ITER = 12
+
+warnings.filterwarnings("ignore")
+x, y = load_digits(return_X_y=True)
+train_x, val_x, train_y, val_y = train_test_split(x, y, test_size=0.4, random_state=0)
+model = MLPClassifier(
+    hidden_layer_sizes=(HIDDEN,), learning_rate_init=LEARNING_RATE, alpha=ALPHA,
+    max_iter=MAX_ITER, random_state=0,
+)
+model.fit(train_x, train_y)
+print('@trialwright {"accuracy": %f}' % model.score(val_x, val_y))
+"""
+
+
+@pytest.fixture
+def digits(project: Path, task_of: MakeTask) -> Task:
+    """A script of scikit-learn with a bad learning rate."""
+    (project / "train.py").write_text(DIGITS)
+    git(project, "commit", "-qam", "digits")
+    return task_of(
+        objective=Objective(metric="accuracy"), team=("editor",), budget=Budget(trials=9)
+    )
+
+
+def test_it_tunes_literals_and_rewrites_structure(
+    digits: Task, project: Path, tmp_path: Path
+) -> None:
+    """Beginning with a rate that learns nothing it finds one that does, and tries structures."""
+    history = Study(digits, tmp_path / "study").run()
+    first, best = history.trials[0], history.best()
+    assert best is not None
+    assert first.value is not None
+    assert best.value is not None
+    assert first.value < 0.5 < 0.85 < best.value
+    assert "LEARNING_RATE = " in git(project, "show", "trialwright/loss:train.py")
+    edits = [trial.proposal for trial in history.trials[1:]]
+    assert all(p.edit is not None and p.edit.files == ("train.py",) for p in edits)
+    assert all(p.rationale and p.hypothesis is not None for p in edits)
+    tuned = [p for p in edits if p.category == "hyperparameter" and p.edit is not None]
+    assert tuned
+    # It speaks of trials by their numbers in the study, also after a change of structure.
+    assert any(p.category != "hyperparameter" for p in edits)
+    for proposal in tuned:
+        said = re.match(r"Starts from trial (\d+)", proposal.rationale)
+        assert said is None or int(said[1]) == proposal.parent
+    # A tuning changes values, and leaves every other character as it was.
+    assert all(p.edit.nodes == 0 for p in tuned if p.edit is not None)
+
+
+def test_it_says_the_same_for_the_same_history(digits: Task, tmp_path: Path) -> None:
+    """A replay sees what the study saw."""
+    history = Study(replace(digits, budget=Budget(trials=3)), tmp_path / "study").run()
+    offered = [Editor()(digits, history, 2, np.random.default_rng(5))[0].edit for _ in range(2)]
+    assert offered[0] == offered[1]
+
+
+def test_who_can_t_edit_is_refused_before_anything_runs(task_of: MakeTask, tmp_path: Path) -> None:
+    """With the members that can."""
+    task = task_of(team=("expert", "editor"), research=Research(editable=("train.py",)))
+    with pytest.raises(StudyError, match="expert can't edit code: name editor"):
+        Study(task, tmp_path / "study")
