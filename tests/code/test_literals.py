@@ -134,6 +134,13 @@ def test_options_come_from_the_script() -> None:
     assert knobs(source) == {"SVC(kernel)", "SVC(C)"}
 
 
+def test_the_other_option_keeps_the_skeleton() -> None:
+    """A text set to the only one that the script compares it with is still the same knob."""
+    source = "ACT = 'tanh'\nif ACT == 'relu':\n    pass\n"
+    assert by_name(source)["ACT"].domain.options == ("tanh", "relu")  # type: ignore[union-attr]
+    assert skeleton(set_literals(source, {"ACT": "relu"})) == skeleton(source)
+
+
 def test_what_every_call_sets_is_no_knob() -> None:
     """A default that no call leaves alone has no effect: only what is passed is tuned."""
     source = "def train(lr=1e-3, momentum=0.9): ...\nLR = 0.01\ntrain(lr=LR)\n"
@@ -217,6 +224,7 @@ def test_any_configuration_can_be_written(name: str, data: st.DataObject) -> Non
     again = {one.name: one.value for one in literals(changed, name)}
     assert {key: again[key] for key in wanted} == wanted
     assert comments(changed) == comments(source)
+    assert skeleton(changed) == skeleton(source)
     back = set_literals(changed, {one.name: one.value for one in found})
     assert [one.value for one in literals(back, name)] == [o.value for o in literals(source, name)]
 

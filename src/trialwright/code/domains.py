@@ -27,6 +27,10 @@ from trialwright.space import Choice, Float, Int, Ordinal, Parameter
 
 MOST_OPTIONS = 8
 
+HALF_KNOWN = "only one of its options is known"
+"""Why a text is left that may well have been set to the one option that the script compares it
+with: another version of the script knew the other one."""
+
 Judged = tuple[Parameter | None, str]
 """The domain, and where it is from; or None, and why."""
 
@@ -141,6 +145,8 @@ def _word(spot: Spot, text: str, parameter: str, compared: tuple[Scalar, ...]) -
         return None, "the metric may depend on it"
     if is_ignored(spot.name) and not kinds:
         return None, "part of the task or of the machine"
+    if options == (text,) and text in compared:
+        return None, HALF_KNOWN
     if text not in options or not 2 <= len(options) <= MOST_OPTIONS:
         return None, "its options are not known"
     return Choice(parameter, options, default=text), "the options that it takes"
@@ -221,7 +227,7 @@ def _by_words(spot: Spot, value: float, parameter: str) -> Judged:  # noqa: PLR0
         return Float(parameter, 0.0, 0.1, default=0.0), "weight decay"
     if whole and value > 1 and (found & {"batch", "accum", "accumulation"}):
         return _doubled(int(value), parameter), "from its name, by factors of two"
-    if last in _SHARES and 0 <= value < 1:
+    if last in _SHARES and 0 <= value <= 1 and (not whole or value == 0):
         high = min(1.0, max(0.3, 2 * value))
         return Float(parameter, 0.0, high, default=float(value)), "a share"
     if (last in _FACTORS or found & {"softcap", "cap", "momentum"}) and value > 0:

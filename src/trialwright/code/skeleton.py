@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
+from trialwright.code.domains import HALF_KNOWN
 from trialwright.code.literals import literals, parse
 from trialwright.code.written import NotPlain, number
 
@@ -37,7 +38,9 @@ def skeleton(source: str, *, family: str | None = None) -> str:
     True
     """
     found = literals(source, "code.py", family=family)
-    tuned = frozenset((one.line, one.column) for one in found if one.domain is not None)
+    tuned = frozenset(
+        (one.line, one.column) for one in found if one.domain is not None or one.why == HALF_KNOWN
+    )
     return _digest(tokens(parse(source), blank=tuned))
 
 
