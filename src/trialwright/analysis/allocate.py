@@ -200,7 +200,8 @@ def _why_promoted(arm: Arm, first: Arm, probability: float, rules: Rules) -> str
     found = _edge(arm, first, rules)
     return (
         f"a contender: {found.values[0]:.6g} against {found.values[1]:.6g} of trial {first.trial},"
-        f" and better with probability {probability:.2f}, which is too much to leave it at {now}"
+        f" and by its {now} better with probability {probability:.2f}: not unlikely enough to drop"
+        " it yet"
     )
 
 

@@ -56,6 +56,8 @@ class Influence:
     """Whether the share is more than chance would give."""
     varied: bool = True
     """Whether the trials differ in it at all."""
+    little: bool = False
+    """Whether it is surely below `LITTLE`."""
 
 
 def importance(history: History) -> list[Influence]:
@@ -273,6 +275,7 @@ def _influence(
         low=low,
         high=high,
         told=told,
+        little=_little(len(having), high=high, told=told),
         sentence=" ".join([words, *filter(None, shown)]),
     )
 
@@ -305,8 +308,12 @@ def _unknown(parameter: Parameter, trials: Sequence[Trial]) -> Influence:
     )
 
 
+def _little(count: int, *, high: float, told: bool) -> bool:
+    return not told and high < LITTLE and count >= 4 * FEWEST
+
+
 def _sureness(count: int, share: float, *, low: float, high: float, told: bool) -> str:
-    if not told and high < LITTLE and count >= 4 * FEWEST:
+    if _little(count, high=high, told=told):
         return f"Hardly matters: at most {high:.0%} of the variation."
     if not told:
         return f"Can't be told from chance with {count} trials (0 to {high:.0%} of the variation)."

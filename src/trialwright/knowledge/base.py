@@ -7,7 +7,7 @@ a space, a history or a result.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -82,6 +82,19 @@ class Recipe:
     source: str
     signs: tuple[str, ...] = ()
     """Findings of a diagnosis that call for it."""
+
+    def fitting(self, concepts: Collection[str]) -> str:
+        """Name it for a space of these concepts: without the parts that speak of what it lacks.
+
+        >>> recipe = Recipe(name="wider, with strong dropout", values={"dropout": 0.7}, source="")
+        >>> recipe.fitting({"dropout"}), recipe.fitting({"width"})
+        ('wider, with strong dropout', 'wider')
+        """
+        lacking = [concept.replace("_", " ") for concept in self.values if concept not in concepts]
+        parts = [
+            part for part in self.name.split(", ") if not any(word in part for word in lacking)
+        ]
+        return ", ".join(parts) or "a recipe of which a part applies here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -373,18 +373,20 @@ def _recipe_moves(prior: Prior, seen: Seen) -> Iterator[Move]:
     for rank, recipe in enumerate(prior.recipes):
         telling = next((signs[sign] for sign in recipe.signs if sign in signs), None)
         called = 0.0 if telling is None else CALLED_FOR
+        name = recipe.fitting({known.concept for known in prior.advice.values()})
         for base in bases:
             configuration = prior.from_concepts(recipe.values, base)
             yield Move(
                 configuration=configuration,
                 parent=parent,
-                text=f"{finding}take what is known to do well: {recipe.name} ({recipe.source})",
+                text=f"{finding}take what is known to do well: {name} ({recipe.source})",
                 seen=telling or "",
                 weight=0.4 - 0.2 * rank + called + (poor if base is prior.known else 0.0),
                 reasons={
-                    name: f"part of a known recipe: {recipe.name}"
-                    for name in configuration
-                    if name in prior.advice and prior.advice[name].concept in recipe.values
+                    parameter: f"part of a known recipe: {name}"
+                    for parameter in configuration
+                    if parameter in prior.advice
+                    and prior.advice[parameter].concept in recipe.values
                 },
                 kind="recipe" if telling is None else "remedy",
             )

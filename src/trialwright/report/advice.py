@@ -98,13 +98,14 @@ def _confirm(best: Trial, history: History) -> Iterator[Advice]:
             f"Trial {best.number} is"
             f" {words.moved(comparison.difference, sign=sign, than=f'trial {rival.number}')} with"
             f" probability {probability:.2f}; about"
-            f" {words.count(comparison.seeds + max(needed, 1), 'common seed')} would tell"
+            f" {words.count(comparison.seeds + max(needed, 1), 'seed')} of each would bring that"
+            f" to {history.task.confidence:g}, if the difference stays"
         )
         for trial in (best, rival):
             missing = comparison.seeds + max(needed, 1) - len(trial.values)
             if missing > 0:
                 yield _replicate(trial, missing, lead)
-                lead = f"Likewise trial {rival.number}, which it is compared with"
+                lead = f"To the same end, more seeds of trial {rival.number}"
     elif comparison.difference > 0:
         many = f"about {needed}" if needed else f"more than {MOST_SEEDS}"
         yield Advice(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trialwright.analysis import dependence as analysis
-from trialwright.analysis.dependence import Cliff, Dependence, Divided, Pair
+from trialwright.analysis.dependence import Case, Cliff, Dependence, Divided, Pair
 from trialwright.analysis.modes import FEWEST
+from trialwright.analysis.outliers import collapses
+from trialwright.analysis.rates import interval
 from trialwright.analysis.switches import Share
 from trialwright.history import History
 from trialwright.report import counting, words
@@ -16,6 +18,12 @@ NARROW = 0.25
 
 MOST = 6
 """Claims of one kind that are told."""
+
+BEST = 6
+"""Trials, the best ones, whose share of failures is held against that of all."""
+
+FEWEST_CASES = 8
+"""Configurations below which failures are not told apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +66,8 @@ def section(history: History) -> Section | None:
     return Section(
         sentences=(
             _total(found, history),
+            *_apart(found, history),
+            *_collapsed(history),
             *_pairs(found),
             *_divided(found, sign=sign),
             *_cliffs(found, sign=sign),
@@ -132,6 +142,51 @@ def _total(found: Dependence, history: History) -> str:
         f"Runs {beyond} count as failed: {rate(found.total)},"
         f" of {words.count(found.total.trials, 'configuration')}."
     )
+
+
+def _apart(found: Dependence, history: History) -> list[str]:
+    """Tell what fails by configuration from what fails by seed; nothing where nothing failed."""
+    seen = analysis.cases(history, failure=found.failure)
+    if not found.total.failed or len(seen) < FEWEST_CASES:
+        return []
+    every = sum(case.failed == case.runs for case in seen)
+    none = sum(not case.failed for case in seen)
+    sign = history.task.objective.sign
+    ranked = sorted(
+        (case for case in seen if case.trial.value is not None),
+        key=lambda case: -sign * (case.trial.value or 0.0),
+    )[:BEST]
+    winner = history.best()
+    failed, runs = sum(case.failed for case in ranked), sum(case.runs for case in ranked)
+    own = [case for case in seen if case.trial is winner]
+    said = (
+        f"By configuration: {every} of {len(seen)} failed with every seed,"
+        f" {len(seen) - every - none} with some, {none} with none."
+        f" Among the best {len(ranked)} trials, {failed} of {words.count(runs, 'run')} failed"
+    )
+    said += "".join(f"; of trial {one.trial.number}, the best, {_own(one)}" for one in own)
+    return [f"{said}."]
+
+
+def _own(case: Case) -> str:
+    low, high = interval(case.failed, case.runs)
+    return f"{case.failed} of {case.runs} (exact 95% interval {low:.0%} to {high:.0%})"
+
+
+def _collapsed(history: History) -> list[str]:
+    """Name the seeds that ended at the study's floor where the others of the trial did well."""
+    found = collapses(history)
+    if not found:
+        return []
+    listed = [
+        f"seed {one.seed} of trial {one.trial} ({words.number(one.value)}, where its others have"
+        f" {words.listed([words.number(value) for value in one.others])})"
+        for one in found[:MOST]
+    ]
+    more = len(found) - MOST
+    rest = f", and {words.count(more, 'seed')} more" if more > 0 else ""
+    noun = "Total collapse of one seed" if len(found) == 1 else "Total collapses of single seeds"
+    return [f"{noun}: {'; '.join(listed)}{rest}."]
 
 
 def _pairs(found: Dependence) -> list[str]:

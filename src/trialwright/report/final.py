@@ -6,8 +6,9 @@ makes records of numbers and sentences; how they look is the renderers' business
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from trialwright.analysis.compare import (
     Comparison,
@@ -19,10 +20,14 @@ from trialwright.analysis.compare import (
 from trialwright.analysis.importance import Influence, importance
 from trialwright.expression import Scalar
 from trialwright.history import History, Trial
+from trialwright.records import Interval
 from trialwright.report import counting, seeds, words
 from trialwright.report.advice import Advice, advice
 from trialwright.report.failures import FailureGroup, failures
 from trialwright.report.words import Change
+
+FEWEST = 5
+"""Predictions below which nothing is said of how wide they were."""
 
 TELLING = 0.2
 """Width of a coverage's interval up to which being in keeping with a claim says something."""
@@ -79,6 +84,8 @@ class Calibration:
     level: float
     """That was claimed, on average."""
     sentence: str
+    width: str = ""
+    """How wide the intervals were, in a sentence; '' of few results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +150,26 @@ def calibration(history: History) -> Calibration | None:
         f" for it ({inside / len(held):.0%}, exact 95% interval {range_.low:.0%} to"
         f" {range_.high:.0%}), where {level:.0%} was claimed:"
         f" {_fit(level, low=range_.low, high=range_.high, results=len(held))}.",
+        width=_width(held),
+    )
+
+
+def _width(held: Sequence[tuple[Interval, float]]) -> str:
+    """Say how wide intervals were: those that hold any result at all foretell nothing."""
+    if len(held) < FEWEST:
+        return ""
+    values = [value for _, value in held]
+    width = median(interval.high - interval.low for interval, _ in held)
+    others = [
+        sum(interval.low <= value <= interval.high for value in values) - hit
+        for interval, own in held
+        for hit in [interval.low <= own <= interval.high]
+    ]
+    any_ = sum(others) / (len(held) * (len(held) - 1))
+    return (
+        f"The intervals were {width:.3g} wide (median), where all of these results lie within"
+        f" {max(values) - min(values):.3g}; the result of another trial, picked blindly, would have"
+        f" fallen into them with {any_:.0%}."
     )
 
 
@@ -276,7 +303,7 @@ def _sureness(comparison: Comparison, *, confirmed: bool, seeded: bool) -> str:
     if comparison.seeds_needed:
         return (
             f"unconfirmed, real with probability {sure}; about"
-            f" {words.count(comparison.seeds_needed, 'more seed')} for each of the two would tell"
+            f" {words.count(comparison.seeds_needed, 'more seed')} each would tell"
         )
     return (
         f"unconfirmed, real with probability {sure}; too small to be told from"

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trialwright.analysis.ucb import State, ancestry, children, nodes, state_of
-from trialwright.history import History
+from trialwright.history import History, Trial
 from trialwright.report import words
 from trialwright.report.words import Change
+from trialwright.robust import deviation, mean
 
 COLUMNS = (
-    "trial", "parent", "state", "value", "reward", "visits", "bonus", "score", "by", "changed",
+    "trial", "parent", "state", "value", "mean", "sd", "seeds", "reward", "visits", "bonus",
+    "score", "by", "changed",
 )  # fmt: skip
 """Of the table of scores."""
 
@@ -176,16 +178,27 @@ def scores_tsv(history: History) -> str:
             _cell(b.parent),
             b.state,
             _cell(b.value),
+            *_seeds(history.trials[b.number]),
             _cell(b.reward),
             str(b.visits),
             _cell(b.bonus),
             _cell(b.score),
             b.by,
-            words.line(b.step, most=200),
+            words.line(words.listed(b.changed, most=len(b.changed)) or b.step),
         )
         for b in ranked
     ]
     return "".join("\t".join(row) + "\n" for row in [COLUMNS, *rows])
+
+
+def _seeds(trial: Trial) -> tuple[str, str, str]:
+    """Mean and standard deviation of a trial's seeds, and how many have a value."""
+    values = list(trial.values.values())
+    return (
+        _cell(mean(values) if values else None),
+        _cell(deviation(values) if len(values) > 1 else None),
+        str(len(values)),
+    )
 
 
 def _cell(value: float | None) -> str:

@@ -7,8 +7,9 @@ names, so that the log can be continued where it ends: the same entries give the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import get_args
 
 from trialwright.history import History
 from trialwright.records import (
@@ -29,6 +30,7 @@ from trialwright.records import (
     Record,
     Refusal,
     Request,
+    Status,
     Verdict,
 )
 from trialwright.report import words
@@ -37,11 +39,15 @@ LONGEST = 1_000
 """Characters of one remark."""
 
 _HEAD = re.compile(r"#(\d+) ")
+_VERDICT = re.compile(
+    rf"^#\d+ [-\d]+ [:\d]+ UTC  trial (\d+) ({'|'.join(get_args(Status))})[,:]", re.MULTILINE
+)
 
 
 def header(history: History) -> str:
     """Return the log's first line, by which a log of another study is told."""
-    return f"# Reasoning of {history.task.name}, begun {stamp(history.started_at)}"
+    begun = f"# Reasoning of {history.task.name}, begun {stamp(history.started_at)}"
+    return f"{begun}; verdicts are told when their status changes"
 
 
 def continued(text: str, history: History) -> tuple[str, int]:
@@ -57,10 +63,25 @@ def continued(text: str, history: History) -> tuple[str, int]:
     return text, told[-1]
 
 
-def paragraphs(entries: Iterable[Entry], history: History) -> str:
-    """Return what entries say of decisions; '' of entries that decide nothing."""
+def statuses(text: str) -> dict[int, str]:
+    """Return the status of each trial as a log told it last."""
+    return {int(match[1]): match[2] for match in _VERDICT.finditer(text)}
+
+
+def paragraphs(
+    entries: Iterable[Entry], history: History, *, told: Mapping[int, str] | None = None
+) -> str:
+    """Return what entries say of decisions; '' of entries that decide nothing.
+
+    `told` is what status of each trial the log tells of already: the same one is not told again.
+    """
     found = []
+    status = dict(told or {})
     for entry in entries:
+        if isinstance(entry.record, Verdict):
+            if status.get(entry.record.trial) == entry.record.status:
+                continue
+            status[entry.record.trial] = entry.record.status
         said = _said(entry.record, history)
         if said:
             first, *more = said
@@ -132,7 +153,8 @@ def _admitted(admission: Admission, history: History) -> Sequence[str]:
     else:
         before = history.trials[parent].configuration
         origin = f" from trial {parent}"
-        values = words.listed(words.changes(before, proposal.configuration), most=12)
+        changes = words.changes(before, proposal.configuration)
+        values = words.listed(changes, most=len(changes) + 1)
     asked = "" if admission.request is None else f" (request {admission.request})"
     head = f"trial {admission.number} proposed by {_one(proposal.by)}{origin}{asked}: {values}"
     return (head, *_why(proposal))
@@ -140,7 +162,7 @@ def _admitted(admission: Admission, history: History) -> Sequence[str]:
 
 def _why(proposal: Proposal) -> Sequence[str]:
     lines = [f"because: {_one(proposal.rationale)}"] if proposal.rationale else []
-    lines += [f"{_one(name)}: {_one(why)}" for name, why in proposal.reasons.items()]
+    lines += [f"{', '.join(names)}: {why}" for why, names in _together(proposal).items()]
     expected = proposal.hypothesis
     if expected is not None:
         than = "" if expected.against is None else f" trial {expected.against}"
@@ -151,6 +173,14 @@ def _why(proposal: Proposal) -> Sequence[str]:
         low, high = words.number(proposal.predicted.low), words.number(proposal.predicted.high)
         lines.append(f"predicts {low} to {high} with {proposal.predicted.level:.0%}")
     return lines
+
+
+def _together(proposal: Proposal) -> dict[str, list[str]]:
+    """The parameters of each reason: many share one, and it is told once."""
+    found: dict[str, list[str]] = {}
+    for name, why in proposal.reasons.items():
+        found.setdefault(_one(why), []).append(_one(name))
+    return found
 
 
 def _observed(observation: Observation, history: History) -> Sequence[str]:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 from trialwright.analysis import memory
 from trialwright.analysis.beliefs import Belief, Level
-from trialwright.analysis.noise import noise
+from trialwright.analysis.importance import importance
+from trialwright.analysis.noise import scatter_of
+from trialwright.analysis.outliers import outlier
 from trialwright.history import History
 from trialwright.report import dependence, words
 from trialwright.report.failures import failures
+from trialwright.report.notebook import opening, origins, standings
+from trialwright.robust import deviation
 
 LINES = 200
 """Of the file, at any length of the study."""
@@ -19,6 +23,9 @@ MOST = {
     "wishes": 10,
 }  # fmt: skip
 """Lines of each section but for the principles, which get what is left."""
+
+CAME = 6
+"""Sentences about what the gain came from."""
 
 LEGEND = (
     "Established: it holds beside all the other claims, however often one looks, and one in twenty"
@@ -33,6 +40,7 @@ def memory_page(history: History) -> str:
     held, seen = memory.remembered(history)
     head = _head(history)
     others = {
+        "What the gain came from": _came(history),
         "Contradicted": _beliefs(held, ("contradicted",), "contradicted"),
         "Open questions": _beliefs(held, ("tentative", "undecided", "open"), "open"),
         "Expected of single trials": _single(held),
@@ -68,22 +76,49 @@ def _head(history: History) -> list[str]:
     lines = [
         f"# Memory of {words.line(history.task.name)}",
         "",
-        f"Goal: {objective.direction} {words.line(objective.metric)}. {trials}, {results},"
-        f" {blocks}. {_noise(history)}",
+        f"Goal: {objective.direction} {words.line(objective.metric)}. What decides:"
+        f" {opening.decides(history)}",
+        f"{trials}, {results}, {blocks}. {_noise(history)}",
     ]
     if best is not None and best.value is not None:
         lines.append(
-            f"Best: trial {best.number}, {words.number(best.value)}"
-            f" ({words.configuration(best.configuration)})."
+            f"Best: trial {best.number}, {standings.short(best, history)}. Its settings:"
+            f" {words.configuration(best.configuration)}."
         )
     return [*lines, "", f"> {LEGEND}"]
 
 
 def _noise(history: History) -> str:
-    found = noise(history)
+    found = scatter_of(history)
     if found is None:
         return "The noise over seeds is not known: no trial has several seeds."
-    return f"Noise over seeds (sd): {found.sd:.3g}."
+    best = history.best()
+    spreads = {
+        trial.number: deviation(list(trial.values.values()))
+        for trial in history.done(code=best.code if best else None)
+        if len(trial.values) > 1
+    }
+    if len(spreads) < 2:
+        return f"Noise over seeds (sd): {found.typical.sd:.3g}."
+    own = ""
+    if best is not None and best.number in spreads:
+        own = f"; trial {best.number}: {spreads[best.number]:.3g}"
+    return (
+        f"Noise over seeds (sd): {found.typical.sd:.3g},"
+        f" {'pooled over' if found.even else 'typical of'} {len(spreads)} trials;"
+        f" {min(spreads.values()):.2g} to {max(spreads.values()):.2g} in single ones{own}."
+    )
+
+
+def _came(history: History) -> list[str]:
+    """What the gain came from, in short, and a seed of the best trial that stands apart."""
+    best = history.best()
+    if best is None:
+        return []
+    telling = [one.parameter for one in importance(history) if one.told]
+    said = origins.told(history, telling)[:CAME]
+    found = outlier(best)
+    return [f"- {one}" for one in (*said, *([standings.apart(found, history)] if found else []))]
 
 
 def _beliefs(held: Sequence[Belief], levels: tuple[Level, ...], section: str) -> list[str]:

@@ -6,7 +6,7 @@ What stands in it was computed; a model's words stand only where they are said t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from trialwright.analysis import memory
 from trialwright.analysis.beliefs import Belief
@@ -14,8 +14,9 @@ from trialwright.analysis.steps import Trend
 from trialwright.history import History
 from trialwright.records import Block
 from trialwright.report import dependence, seeds, words
-from trialwright.report.final import FinalAnalysis, final_analysis
-from trialwright.report.notebook import episodes, surprises
+from trialwright.report.final import BestTrial, FinalAnalysis, final_analysis
+from trialwright.report.notebook import episodes, opening, origins, standings, surprises
+from trialwright.report.notebook.glossary import glossary
 from trialwright.report.notebook.inbox import came
 from trialwright.report.notebook.recall import LEGEND
 
@@ -38,6 +39,8 @@ def synthesis(history: History) -> str:
     parts = [
         _title(history),
         _short(history, analysis, held),
+        _standings(history),
+        _origins(history, analysis),
         _questions(analysis, held),
         _experiments(history),
         _findings(history, analysis, held, seen),
@@ -45,8 +48,9 @@ def synthesis(history: History) -> str:
         _next(analysis),
         _wishes(history),
         _words(history),
+        _list("What the words mean", [f"{word}: {what}." for word, what in glossary(history)], ""),
     ]
-    return "\n".join(line for part in parts for line in (*part, "")).rstrip("\n") + "\n"
+    return "\n".join(line for part in parts for line in (*part, "") if part).rstrip("\n") + "\n"
 
 
 def text(said: str) -> str:
@@ -60,40 +64,97 @@ def text(said: str) -> str:
 
 def _title(history: History) -> list[str]:
     task, blocks = history.task, history.blocks
-    trials = words.count(len(history.trials), "trial")
-    when = f" after block {blocks[-1].number}" if blocks else ""
-    about = [text(line) for line in task.description.splitlines() if line.strip()][:5]
+    when = f" Written after block {blocks[-1].number}." if blocks else ""
+    about = text(opening.described(task))
     return [
         f"# {text(task.name)}: what has been learnt",
         "",
-        *([" ".join(about), ""] if about else []),
-        f"Goal: {task.objective.direction} `{words.line(task.objective.metric)}`. Written{when},"
-        f" {trials} into the study. Every number is computed from the record; what"
-        " each decision rested on is in `reasoning.log`, the short form is `memory.md`.",
+        *([about, ""] if about else []),
+        f"- **Goal:** {task.objective.direction} {text(task.objective.metric)}",
+        f"- **What decides:** {text(opening.decides(history))}",
+        f"- **Where it stands:** {text(opening.stage(history))}{when}",
+        "",
+        "Every number is computed from the record. What each decision rested on is in"
+        " `reasoning.log`, the short form is `memory.md`, and the words are explained at the end.",
     ]
 
 
 def _short(history: History, analysis: FinalAnalysis, held: Sequence[Belief]) -> list[str]:
-    lines = ["## In short", "", text(analysis.headline)]
-    best = analysis.best
-    if best is not None:
-        lines += ["", f"- **Settings:** {text(words.configuration(best.configuration))}"]
-        if best.from_first:
-            changes = words.listed(best.from_first, most=12)
-            lines.append(f"- **Against the first trial ({best.first}):** {text(changes)}")
+    lines = ["## In short", "", text(analysis.headline), ""]
+    if analysis.best is not None:
+        lines.append(f"- **Settings:** {text(_settings(analysis.best))}")
     if analysis.gain is not None:
-        lines.append(f"- **How sure that is:** {text(analysis.gain.sentence)}")
+        lines.append(f"- **How sure that is:** The score is {text(analysis.gain.sentence)}")
+        if said := opening.rivalry(history):
+            lines.append(f"- **And against the next best:** {text(said)}")
+    lines += [f"- **What it costs:** {text(said)}" for said in standings.costs(history)]
     fresh = " ".join(seeds.announced(history))
     lines += [f"- **The winner, on fresh seeds:** {text(fresh)}"] if fresh else []
     sure = [belief for belief in held if belief.level in ("established", "supported")]
     lines += [f"- **What holds:** {_claim(belief)}" for belief in sure[:IN_SHORT]]
-    telling = [one for one in analysis.influences if one.told]
+    telling = _telling(analysis)
     if telling:
-        lines.append(f"- **What matters:** {text(words.listed([i.parameter for i in telling]))}")
+        doubt = origins.cautions(history, telling)
+        but = " (but see what the gain came from)" if doubt else ""
+        lines.append(f"- **What goes along with the results:** {text(words.listed(telling))}{but}")
     lines += [f"- **What fails:** {text(group.sentence)}" for group in analysis.failures[:2]]
     lines += [f"- **Next:** {text(one.sentence)}" for one in analysis.advice[:1]]
     lines += [f"- **Beware:** {text(warning)}" for warning in analysis.warnings[-3:]]
     return lines
+
+
+def _settings(best: BestTrial) -> str:
+    """The best configuration, once: what differs from the first trial, then what does not."""
+    changed = {change.parameter: change.before for change in best.from_first}
+    now = {name: f"{name} = {words.value(best.configuration[name])}" for name in best.configuration}
+    moved = [
+        f"{said} ({f'was {changed[name]}' if changed[name] is not None else 'new'})"
+        for name, said in now.items()
+        if name in changed
+    ]
+    same = [said for name, said in now.items() if name not in changed]
+    if not moved:
+        return ", ".join(same)
+    lead = f"changed from trial {best.first}: {', '.join(moved)}"
+    return f"{lead}; the same as in trial {best.first}: {', '.join(same)}" if same else lead
+
+
+def _telling(analysis: FinalAnalysis) -> list[str]:
+    return [one.parameter for one in analysis.influences if one.told]
+
+
+def _standings(history: History) -> list[str]:
+    if history.best() is None:
+        return []
+    heads, rows = standings.table(history)
+    noted = [f"- {text(sentence)}" for sentence in standings.sentences(history)]
+    lines = ["## The best trials", "", *_table(heads, rows), "", standings.PAIRS]
+    return [*lines, "", *noted] if noted else lines
+
+
+def _origins(history: History, analysis: FinalAnalysis) -> list[str]:
+    rows, telling = origins.rows(history), _telling(analysis)
+    if not rows:
+        return []
+    lines = ["## What the gain came from", ""]
+    lines += [f"- {text(sentence)}" for sentence in origins.told(history, telling)]
+    lines += ["", *_table(origins.HEADINGS, rows)]
+    if few := origins.pairs(history):
+        lines += [
+            "",
+            "Pairs of trials that differ in few parameters tell more of each of them:",
+            "",
+        ]
+        lines += [f"- {text(pair)}" for pair in few]
+    said, commands = origins.missing(history, telling)
+    if commands:
+        lines += ["", text(said), "", *(f"- `{command}`" for command in commands)]
+    return lines
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    return [*lines, *(f"| {' | '.join(map(text, row))} |" for row in rows)]
 
 
 def _questions(analysis: FinalAnalysis, held: Sequence[Belief]) -> list[str]:
@@ -104,13 +165,6 @@ def _asked(analysis: FinalAnalysis, held: Sequence[Belief]) -> Iterator[str]:
     gain, best = analysis.gain, analysis.best
     if gain is not None and best is not None and not gain.confirmed:
         yield f"Is trial {best.number} really better than trial {gain.first}? {text(gain.sentence)}"
-    undecided = [one.parameter for one in analysis.influences if one.varied and not one.told]
-    if undecided:
-        yield (
-            f"Does it matter what {text(words.listed(undecided, most=9))}"
-            f" {'is' if len(undecided) == 1 else 'are'}? No more is seen of it so far than chance"
-            " would show."
-        )
     still = [one.parameter for one in analysis.influences if not one.varied]
     if still:
         yield f"What would {text(words.listed(still, most=9))} do? Never varied so far."
@@ -122,12 +176,14 @@ def _asked(analysis: FinalAnalysis, held: Sequence[Belief]) -> Iterator[str]:
 
 def _experiments(history: History) -> list[str]:
     if not history.blocks:
-        return ["## Experiments", "", "No block of trials has ended yet."]
-    head = [f"| {' | '.join(episodes.HEADINGS)} |", "|---" * len(episodes.HEADINGS) + "|"]
-    rows = [
-        f"| {' | '.join(map(text, episodes.row(history, block)))} |" for block in history.blocks
-    ]
-    lines = ["## Experiments", "", *head, *rows]
+        none = (
+            "No block of trials has ended yet."
+            if history.task.block is not None and not opening.over(history)
+            else "This study is not divided into blocks (its study file sets no `block:`)."
+        )
+        return ["## Experiments", "", none]
+    rows = [episodes.row(history, block) for block in history.blocks]
+    lines = ["## Experiments", "", *_table(episodes.HEADINGS, rows)]
     for block in history.blocks[: -TOLD - 1 : -1]:
         lines += ["", *_episode(history, block)]
     return lines
@@ -149,11 +205,10 @@ def _episode(history: History, block: Block) -> Iterator[str]:
 def _findings(
     history: History, analysis: FinalAnalysis, held: Sequence[Belief], seen: Sequence[Trend]
 ) -> list[str]:
-    told = [one for one in analysis.influences if one.varied]
     sure = [belief for belief in held if belief.level in ("established", "supported")]
     refuted = [one for one in held if one.level == "contradicted" and not one.single]
     sections = {
-        "What matters": [f"{text(one.parameter)}: {text(one.sentence)}" for one in told],
+        "What matters": _influences(analysis),
         "What is held to be true": [*map(_claim, sure[:CLAIMS]), LEGEND] if sure else [],
         "What turned out false": [_claim(belief) for belief in refuted[:CLAIMS]],
         "What single steps showed": [_trend(trend) for trend in seen[:CLAIMS]],
@@ -161,7 +216,9 @@ def _findings(
         "What fails": [
             text(f"{group.sentence} {group.remedy}".strip()) for group in analysis.failures
         ],
-        "How well results were foretold": [text(analysis.calibration.sentence)]
+        "How well results were foretold": [
+            text(f"{analysis.calibration.sentence} {analysis.calibration.width}")
+        ]
         if analysis.calibration
         else [],
     }
@@ -170,6 +227,26 @@ def _findings(
         if items:
             lines += ["", f"### {title}", "", *(f"- {item}" for item in items)]
     return lines if len(lines) > 1 else [*lines, "", "None yet."]
+
+
+def _influences(analysis: FinalAnalysis) -> list[str]:
+    """What can be told of parameters, each on its own; all that can't, in one line."""
+    told = [one for one in analysis.influences if one.told]
+    little = [one for one in analysis.influences if one.varied and one.little]
+    open_ = [
+        one.parameter
+        for one in analysis.influences
+        if one.varied and not one.told and one not in little
+    ]
+    lines = [f"{text(one.parameter)}: {text(one.sentence)}" for one in told]
+    if little:
+        most = max(one.high for one in little)
+        listed = words.listed([one.parameter for one in little], most=len(little))
+        lines.append(f"Hardly matters (at most {most:.0%} of the variation each): {text(listed)}.")
+    if open_:
+        listed = words.listed(open_, most=len(open_))
+        lines.append(f"Can't be told from chance with these trials: {text(listed)}.")
+    return lines
 
 
 def _seeds(history: History) -> list[str]:

@@ -92,7 +92,7 @@ def _pages(history: History) -> Iterator[tuple[str, str]]:
 
 def _continue_log(history: History, ledger: Ledger, path: Path) -> None:
     kept, after = reasoning.continued(_read(path, most=None), history)
-    more = reasoning.paragraphs(ledger.read(after), history)
+    more = reasoning.paragraphs(ledger.read(after), history, told=reasoning.statuses(kept))
     if more or not path.exists():
         _replace(path, kept + more)
 
