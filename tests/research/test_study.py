@@ -291,7 +291,7 @@ import os, socket
 found = []
 for what in ("open({str(secret)!r}).read()", "open('evaluator.py', 'a')",
              "os.rename('train.py', {str(project / "gone.py")!r})",
-             "socket.create_connection(('1.1.1.1', 53), 2)", "os.listdir({str(project)!r})"):
+             "socket.create_connection(('localhost', 9), 2)", "os.listdir({str(project)!r})"):
     try:
         eval(what)
         found.append(what)
