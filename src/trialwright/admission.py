@@ -121,6 +121,13 @@ def gave_up(sifted: Sifted, task: Task, turns: int) -> bool:
     return task.research is None or not offered or turns >= FRUITLESS
 
 
+def nothing_left(task: Task) -> str:
+    """Say that nothing is left to try."""
+    if task.research is not None:
+        return "nobody has another edit to offer"
+    return "every configuration of the space has been tried"
+
+
 def answer(by: str, offered: object, history: History, *, n: int) -> Sifted:
     """What becomes of what member `by` offered by itself, of which up to `n` trials are wanted."""
     items = [

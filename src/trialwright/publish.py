@@ -106,7 +106,13 @@ def tree_of(task: Task, history: History, trial: int) -> str:
 
 def publisher(task: Task, folder: Path) -> Callable[[History], Sequence[Notice]]:
     """Return what keeps git up to date for a study in `folder`; does nothing without research."""
-    return Publisher(workshop(task), folder) if task.research is not None else lambda _: ()
+    if task.research is None:
+        return lambda _: ()
+    ignored = folder / ".gitignore"
+    if not ignored.exists():
+        # The folder may lie in the checkout, whose status is to stay as it is.
+        ignored.write_text("*\n")
+    return Publisher(workshop(task), folder)
 
 
 class Publisher:

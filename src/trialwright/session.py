@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from trialwright import __version__, steering
-from trialwright.admission import Sifted, ask, gave_up, sift
+from trialwright.admission import Sifted, ask, gave_up, nothing_left, sift
 from trialwright.analysis import agenda
 from trialwright.analysis.blocks import due
 from trialwright.analysis.compare import judge, renewed
@@ -148,7 +148,7 @@ class Session:
             full = self._full()
             return Closed(reason="stopped", sentence=full) if full else None
         if self._exhausted and not used_up:
-            used_up, reason = "every configuration of the space has been tried", "exhausted"
+            used_up, reason = nothing_left(self._task), "exhausted"
         return Closed(reason=reason, sentence=used_up or DECIDED)
 
     def propose(self, *, most: int | None = None) -> None:

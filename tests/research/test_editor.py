@@ -15,7 +15,7 @@ from trialwright.editable import Research
 from trialwright.errors import StudyError
 from trialwright.propose.editor import Editor
 from trialwright.study import Study
-from trialwright.task import Budget, Objective, Task
+from trialwright.task import Budget, Objective, RunnerPlan, Task
 
 MakeTask = Callable[..., Task]
 
@@ -76,6 +76,14 @@ def test_it_tunes_literals_and_rewrites_structure(
         assert said is None or int(said[1]) == proposal.parent
     # A tuning changes values, and leaves every other character as it was.
     assert all(p.edit.nodes == 0 for p in tuned if p.edit is not None)
+
+
+def test_it_has_something_for_every_slot_from_the_start(digits: Task, tmp_path: Path) -> None:
+    """Also while the code as it was found is still running."""
+    plan = RunnerPlan(workers=3)
+    history = Study(replace(digits, runner=plan, budget=Budget(trials=4)), tmp_path / "s").run()
+    assert len(history.trials) == 4
+    assert [trial.proposal.parent for trial in history.trials[1:3]] == [0, 0]
 
 
 def test_it_says_the_same_for_the_same_history(digits: Task, tmp_path: Path) -> None:

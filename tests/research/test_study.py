@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.research.conftest import EVALUATOR, TRAIN, git
 from trialwright.editable import Research
@@ -16,6 +18,8 @@ from trialwright.errors import StudyError
 from trialwright.history import History
 from trialwright.process.sandbox import available
 from trialwright.records import Edit, Hypothesis, Proposal
+from trialwright.report.terminal import best_view, overview, trial_view
+from trialwright.report.write import write
 from trialwright.research.workshop import workshop
 from trialwright.study import Study
 from trialwright.task import Budget, Task
@@ -324,3 +328,19 @@ def test_without_a_sandbox_the_users_consent_is_needed(
     with pytest.raises(StudyError, match=r"bubblewrap is not installed.*sandbox: none"):
         Study(careful, tmp_path / "study")
     Study(task_of(command=command), tmp_path / "study")
+
+
+def test_views_say_what_of_the_code_changed(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
+    """In the table of trials, in one trial, and at the end; reports and notebook are written."""
+    folder = tmp_path / "study"
+    history = run(task_of(budget=Budget(trials=2), block=1), folder, rate(0.7))
+    console = Console(file=io.StringIO(), width=120)
+    for view in (overview(history), trial_view(history, 1), best_view(history)):
+        console.print(view)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert said.count("train.py: RATE 0.5 -> 0.7 (1 line more, 1 fewer)") == 3
+    page = write(history, folder)
+    for path in (page, page.with_suffix(".md")):
+        assert "RATE 0.5 -" in path.read_text(), path

@@ -74,6 +74,8 @@ def importance(history: History) -> list[Influence]:
 
 
 def _importance(history: History) -> list[Influence]:
+    if not history.space.parameters:
+        return []
     best = history.best()
     trials = history.done(code=best.code if best else None)
     sign = history.task.objective.sign

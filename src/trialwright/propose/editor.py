@@ -165,7 +165,8 @@ class _Bench:
         alike = {trial.number for trial in self._alike}
         parent = proposal.parent if proposal.parent in alike else self._best
         if parent is None:
-            return None
+            # Nothing has a result yet.
+            parent = self._alike[0].number
         tree = self._shop.tree(self._history, parent)
         texts = _python(self._shop.texts(tree))
         changes: dict[str, str | None] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trialwright.analysis.compare import HypothesisStatus, hypothesis_status, yardstick
 from trialwright.history import History, Run, Trial
-from trialwright.records import UNKNOWN_SEED
+from trialwright.records import UNKNOWN_SEED, Edit
 from trialwright.report import counting, words
 from trialwright.report.words import Change
 
@@ -52,6 +52,8 @@ class Row:
     parent: int | None
     changed: tuple[Change, ...]
     """Against its parent; without one, against the first trial."""
+    edit: str
+    """What it changes of its parent's code, in a line; '' if nothing."""
     configuration: Mapping[str, str]
     reasons: Mapping[str, str]
     rationale: str
@@ -64,6 +66,13 @@ class Row:
     diagnosis: str
     seconds: float
     runs: tuple[RunRow, ...]
+
+    def what(self, *, most: int) -> str:
+        """Say what changed against the parent: up to `most` parameters, and the code."""
+        if self.number == 0:
+            return "first trial"
+        parts = (words.listed(self.changed, most=most), self.edit)
+        return "; ".join(filter(None, parts)) or "nothing"
 
 
 def row(trial: Trial, history: History) -> Row:
@@ -81,6 +90,7 @@ def row(trial: Trial, history: History) -> Row:
         seeds=len(values),
         parent=proposal.parent,
         changed=words.changes(history.trials[origin].configuration, trial.configuration),
+        edit=_edit(proposal.edit),
         configuration={name: words.value(value) for name, value in trial.configuration.items()},
         reasons={name: words.line(reason) for name, reason in proposal.reasons.items()},
         rationale=words.line(proposal.rationale),
@@ -93,6 +103,13 @@ def row(trial: Trial, history: History) -> Row:
         seconds=sum(run.observation.seconds for run in trial.runs if run.observation),
         runs=tuple(_run(run, handed=handed) for run in trial.runs),
     )
+
+
+def _edit(edit: Edit | None) -> str:
+    if edit is None:
+        return ""
+    size = f"{words.count(edit.added, 'line')} more, {edit.removed} fewer"
+    return f"{words.line(edit.summary or ', '.join(edit.files))} ({size})"
 
 
 def standing(trial: Trial, *, going: bool = True) -> str:

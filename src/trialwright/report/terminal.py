@@ -219,20 +219,20 @@ def _latest(trials: Sequence[Trial], history: History, *, going: bool) -> Table:
         table.add_column(words.line(name, most=20), header_style="bold", overflow="fold")
     for trial in trials:
         shown = row(trial, history)
-        what = "first trial" if trial.number == 0 else words.listed(shown.changed, most=2)
-        what = what or "nothing"
         table.add_row(
             str(shown.number),
             words.number(shown.value),
             _pill(standing(trial, going=going)),
             _text(shown.by),
-            _text(what),
+            _text(shown.what(most=2)),
         )
     return table
 
 
-def _settings(shown: Row, *, against: FinalAnalysis | None = None) -> Table:
+def _settings(shown: Row, *, against: FinalAnalysis | None = None) -> RenderableType:
     """The configuration, with what changed: against the first trial in a final analysis."""
+    if not shown.configuration:
+        return Text(f"code: {shown.edit}" if shown.edit else "code: as it was found")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     changes, origin, reasons = shown.changed, shown.parent or 0, shown.reasons
     if against is not None and against.best is not None:
