@@ -12,12 +12,24 @@ from tests.report.notebooks import ran, task
 from tests.report.strangers import DESCRIPTION, PLANTED, planted, planted_task
 from trialwright.history import LEDGER, History
 from trialwright.ledger import SqliteLedger
+from trialwright.records import Block
 from trialwright.report.dependence import section
 from trialwright.report.final import final_analysis
-from trialwright.report.notebook import opening, origins, reasoning, recall, standings, surprises
+from trialwright.report.notebook import (
+    episodes,
+    opening,
+    origins,
+    reasoning,
+    recall,
+    standings,
+    surprises,
+)
 from trialwright.report.notebook.synthesis import synthesis
 from trialwright.report.tree import COLUMNS, scores_tsv
 from trialwright.steering import wished
+from trialwright.studyfile.read import load
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -107,11 +119,24 @@ def test_where_the_gain_came_from_is_told_step_by_step(history: History) -> None
     assert "rate and width moved both times" in rest
 
 
+def test_the_way_begins_with_the_first_trial_even_if_nothing_was_built_on_it(
+    tmp_path: Path,
+) -> None:
+    """What the best one's own root brought over the first trial is a step, said to be none."""
+    rows = [replace(row, parent=None) if row.parent == 0 else row for row in PLANTED]
+    history = planted(tmp_path, rows)
+    assert origins.rows(history)[0][0] == "0 → 3 (not built on it)"
+    said = origins.told(history, [])[0]
+    assert said.startswith("Trial 9 came out of trial 3, which was not built on another, in 4 step")
+    alone = planted(tmp_path / "alone", [replace(row, parent=None) for row in PLANTED])
+    assert origins.told(alone, [])[0].startswith("Trial 9 was not built on another")
+
+
 def test_a_trend_that_may_be_the_searchs_is_a_caution(history: History) -> None:
     """Loops follow the number of the trial, and no pair of trials differs in them alone."""
     (said,) = origins.cautions(history, ["loops"])
     assert said.startswith("Beware: results got better as the search went on (rank correlation")
-    assert "and with the number went loops, which grew (+0.98)" in said
+    assert "and with the number went loops (grew, +0.98)" in said
     assert "No two trials differ in loops alone, nor in width alone." in said
     assert said in recall.memory_page(history)
 
@@ -224,5 +249,31 @@ def test_with_single_seeds_nothing_is_said_of_seeds(tmp_path: Path) -> None:
     assert "sd" not in heads
     assert all(len(row) == len(heads) for row in rows)
     page = synthesis(history)
-    assert "on the one seed that both have" in page
+    assert "(one seed)" in page
     assert len(recall.memory_page(history).splitlines()) <= recall.LINES
+
+
+@pytest.mark.parametrize("example", ["circuit", "joint", "siren"])
+def test_every_case_study_keeps_a_notebook(example: str) -> None:
+    """Its study files have blocks, so that a notebook is there without being asked for."""
+    files = sorted((ROOT / "examples" / example).glob("study*.yaml"))
+    assert files
+    assert all(load(path).block == 12 for path in files)
+
+
+def test_what_is_open_about_the_gain_is_a_question(history: History) -> None:
+    """Whether the best beats the next best, and which parameter brought it."""
+    asked = part(synthesis(history), "Questions")
+    assert "- Is trial 9 better than the best before it? 0.0109 higher (better) than" in asked
+    assert "- What brought the gain: loops, " in asked
+
+
+def test_many_changes_of_a_block_are_counted_and_reasons_shared(tmp_path: Path) -> None:
+    """Up to six changes stand in full, of more their number; a reason stands once."""
+    history = planted(tmp_path)
+    last = len(history.trials) - 1
+    block = Block(number=1, first=0, last=last, best=9, value=history.trials[9].value)
+    said = " ".join(episodes.facts(history, block))
+    assert "Trial 9 took the lead by rate 0.5 → 0.7 and width 0.5 → 0.7 of trial 8." in said
+    assert "Why it was tried: rate and width: drawn anew, near the best so far." in said
+    assert not re.search(r"and \d+ more of trial", said)

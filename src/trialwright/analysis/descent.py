@@ -7,6 +7,7 @@ Pure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, takewhile
@@ -35,6 +36,8 @@ class Leap:
     changed: tuple[str, ...]
     paired: Paired | None
     """None where the two share no seed."""
+    built: bool = True
+    """Whether it was built on another; else `before` is what was best when it came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +64,24 @@ class Ablation:
 
 
 def descent(history: History) -> tuple[Leap, ...]:
-    """Return the way from the first ancestor with a value to the best trial, in its order."""
+    """Return the way from the first trial with a value to the best one, in its order.
+
+    Where the best one's line does not begin with the first trial, its first step leads there.
+    """
     best = history.best()
     if best is None:
         return ()
     line = [history.trials[n] for n in ancestry(lineage(history), best.number)]
     line = [one for one in line if one.value is not None and one.code == best.code]
-    sign = history.task.objective.sign
+    first, sign = history.done(code=best.code)[0], history.task.objective.sign
+    line = line if line[0] is first else [first, *line]
     return tuple(
         Leap(
             trial=after.number,
             before=before.number,
             changed=differing(after, before),
             paired=paired(after, before, sign=sign),
+            built=after.proposal.parent is not None,
         )
         for before, after in pairwise(line)
     )
@@ -129,15 +137,17 @@ def ablations(history: History, leaps: Sequence[Leap], telling: Sequence[str]) -
     """Return the trials that would tell which of many changes made the best one.
 
     Each puts one parameter of the best trial back: those that are said to matter to their value
-    before the line of descent began; then those that moved where the line gained, the most often
-    moved first, to their value before it did. What is not allowed, or was tried, is left out.
+    before the line of descent began; then those that moved where the line gained, or where it
+    seems to have gained most, the most often moved first, to their value before it did. What is
+    not allowed, or was tried, is left out.
     """
     best = history.best()
     if best is None or not leaps:
         return []
     gained = [leap for leap in leaps if leap.paired is not None and leap.paired.likely]
+    most = max(leaps, key=lambda leap: leap.paired.difference if leap.paired else -math.inf)
     often: dict[str, list[Leap]] = {}
-    for leap in reversed(gained or leaps[-1:]):
+    for leap in reversed(gained or [most]):
         for name in leap.changed:
             often.setdefault(name, []).append(leap)
     order = sorted(often, key=lambda name: -len(often[name]))

@@ -12,6 +12,9 @@ from trialwright.report import words
 VARIED = 4
 """Parameters that a block is said to have varied."""
 
+LISTED = 6
+"""Changes of a trial up to which they are listed."""
+
 LED = 2
 """Trials of a block that led for a time, whose reasons are told."""
 
@@ -52,13 +55,15 @@ HEADINGS = ("block", "trials", "with a result", "best so far", "its value", "mov
 
 
 def difference(history: History, trial: Trial) -> str:
-    """Say what a trial changes in its parent; '' if it has none."""
+    """Say what a trial changes in its parent, in full or by number; '' if it has none."""
     parent = trial.proposal.parent
     if parent is None:
         return ""
     before = history.trials[parent].configuration
-    found = words.listed(words.changes(before, trial.configuration), most=VARIED)
-    return f"{found} of trial {parent}" if found else ""
+    found = words.changes(before, trial.configuration)
+    if len(found) > LISTED:
+        return f"{len(found)} parameters of trial {parent}, told in reasoning.log"
+    return f"{words.listed(found)} of trial {parent}" if found else ""
 
 
 def _who(happened: Course) -> Iterator[str]:
@@ -116,7 +121,10 @@ def _reasons(history: History, happened: Course) -> Iterator[str]:
     for number in happened.records[-LED:]:
         trial = history.trials[number]
         step = difference(history, trial)
-        reasons = [f"{name}: {why}" for name, why in trial.proposal.reasons.items() if why]
+        shared: dict[str, list[str]] = {}
+        for name, reason in trial.proposal.reasons.items():
+            shared.setdefault(reason, []).append(name)
+        reasons = [f"{words.listed(names)}: {one}" for one, names in shared.items() if one]
         said = "; ".join(reasons) or trial.proposal.rationale
         why = words.line(said, most=REASON)
         if step:

@@ -13,6 +13,9 @@ from trialwright.task import Task
 DESCRIBED = 1_200
 """Characters of a description; of a longer one, the sentences that fit."""
 
+REASON = 240
+"""Characters of why a study stopped: it may quote a log."""
+
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(`<])")
 
 _OVER = ("budget", "exhausted")
@@ -55,7 +58,7 @@ def stage(history: History) -> str:
     elif closed.reason in _OVER:
         where = f"The study is over: {words.line(closed.sentence).rstrip('.')}."
     else:
-        why = words.line(closed.sentence).rstrip(".")
+        why = words.line(closed.sentence, most=REASON).rstrip(".")
         where = f"The study has stopped, and may go on: {why}."
     did = [
         words.count(len(history.trials), "trial"),

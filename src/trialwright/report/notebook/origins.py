@@ -18,7 +18,7 @@ from trialwright.analysis.ordering import Confounded, confounded
 from trialwright.analysis.paired import Paired
 from trialwright.history import History
 from trialwright.report import words
-from trialwright.report.notebook.opening import over
+from trialwright.report.notebook.opening import over, rivalry
 from trialwright.report.notebook.standings import difference
 from trialwright.robust import mean
 
@@ -35,7 +35,7 @@ def rows(history: History) -> list[tuple[str, str, str]]:
     """Return the line of descent, a row per step; every change in full."""
     return [
         (
-            f"{leap.before} → {leap.trial}",
+            f"{leap.before} → {leap.trial}{'' if leap.built else ' (not built on it)'}",
             f"{_many(leap.changed)}: {_changed(leap.before, leap.trial, history)}",
             difference(leap.paired),
         )
@@ -94,7 +94,11 @@ def missing(history: History, telling: Sequence[str]) -> tuple[str, list[str]]:
     found = ablations(history, descent(history), _suspects(history, telling))
     if best is None or not found:
         return "", []
-    again = " The budget is spent: raise it, and run the study again." if over(history) else ""
+    again = (
+        " The budget is spent: raise it first, then give these, then run the study again."
+        if over(history)
+        else ""
+    )
     said = (
         f"These trials are missing: trial {best.number} with one parameter put back, nothing else"
         f" changed. What it then loses is what that parameter brought.{again}"
@@ -102,9 +106,30 @@ def missing(history: History, telling: Sequence[str]) -> tuple[str, list[str]]:
     return said, [_command(one) for one in found]
 
 
+def questions(history: History, telling: Sequence[str]) -> list[str]:
+    """Return what is open about the gain: over whom it is not sure, and what brought it."""
+    best, found = history.best(), []
+    unsure = rivalry(history)
+    if best is not None and "not confirmed" in unsure:
+        found.append(f"Is trial {best.number} better than the best before it? {unsure}")
+    suspects = [
+        one.parameter for one in ablations(history, descent(history), _suspects(history, telling))
+    ]
+    if best is not None and len(suspects) > 1:
+        listed = words.listed(suspects).replace(" and ", " or ")
+        found.append(f"What brought the gain: {listed}? The missing trials above would tell.")
+    return found
+
+
 def _gained(leaps: Sequence[Leap]) -> str:
-    steps = words.count(len(leaps), "step")
-    lead = f"Trial {leaps[-1].trial} came out of trial {leaps[0].before} in {steps}"
+    best = leaps[-1].trial
+    lead = f"Trial {best} came out of trial {leaps[0].before} in {_steps(leaps)}"
+    roots = [place for place, leap in enumerate(leaps) if not leap.built]
+    if roots:
+        later = leaps[roots[-1] + 1 :]
+        start = f"trial {leaps[roots[-1]].trial}, which was not built on another,"
+        lead = f"Trial {best} came out of {start} in {_steps(later)}"
+        lead = lead if later else f"Trial {best} was not built on another"
     seen = [leap.paired for leap in leaps if leap.paired is not None]
     sure = [_step(one) for one in seen if one.gained]
     likely = [_step(one) for one in seen if one.likely and not one.gained]
@@ -116,7 +141,12 @@ def _gained(leaps: Sequence[Leap]) -> str:
         which = "is the step" if len(sure) == 1 else "are the steps"
         said = f"{lead}. Beyond noise by itself, seed by seed, {which} {words.listed(sure)}"
     nearly = f"; nearly so is {words.listed(likely)}" if likely else ""
-    return f"{said}{nearly}. The others may be chance, but were gone on from."
+    rest = "" if len(sure) == len(seen) else " What the others brought may be chance."
+    return f"{said}{nearly}.{rest}"
+
+
+def _steps(leaps: Sequence[Leap]) -> str:
+    return words.count(len(leaps), "step")
 
 
 def _rests(history: History, leaps: Sequence[Leap], telling: Sequence[str]) -> list[str]:
@@ -149,7 +179,7 @@ def _suspects(history: History, telling: Sequence[str]) -> list[str]:
 
 
 def _moved(one: Confounded) -> str:
-    return f"{one.parameter}, which {'grew' if one.order > 0 else 'fell'} ({one.order:+.2f})"
+    return f"{one.parameter} ({'grew' if one.order > 0 else 'fell'}, {one.order:+.2f})"
 
 
 def _many_at_once(leaps: Sequence[Leap]) -> list[str]:

@@ -47,7 +47,8 @@ def table(history: History) -> tuple[list[str], list[list[str]]]:
     several = any(len(trial.values) > 1 for trial in trials)
     first = history.done(code=trials[0].code)[0]
     heads = ["trial", "score"]
-    heads += ["mean", "sd", "seeds", "worst seed"] if several else []
+    heads += ["mean"] if several and _apart(history) else []
+    heads += ["sd", "seeds", "worst seed"] if several else []
     heads += ["a run takes", f"against trial {first.number}", "against what it was built on"]
     return heads, [_row(trial, first, history, several=several) for trial in trials]
 
@@ -128,7 +129,9 @@ def difference(found: Paired | None) -> str:
     if found is None:
         return "no seed in common"
     if found.seeds == 1:
-        return f"{found.difference:+.3g} on the one seed that both have"
+        return f"{found.difference:+.3g} (one seed)"
+    if found.interval == (0.0, 0.0):
+        return f"the same on all {found.seeds} seeds"
     ends = ""
     if found.interval is not None:
         ends = f" ({found.interval[0]:.2g} to {found.interval[1]:.2g})"
@@ -142,8 +145,8 @@ def _row(trial: Trial, first: Trial, history: History, *, several: bool) -> list
     marked = f" ({', '.join(marks)})" if marks else ""
     cells = [f"{trial.number}{marked}", words.number(trial.value)]
     if several:
+        cells += [words.number(mean(values))] if _apart(history) else []
         cells += [
-            words.number(mean(values)),
             f"{deviation(values):.3g}" if len(values) > 1 else "–",
             str(len(values)),
             words.number(_worst(values, history)),
@@ -157,6 +160,11 @@ def _row(trial: Trial, first: Trial, history: History, *, several: bool) -> list
         seen = paired(trial, history.trials[parent], sign=sign)
         cells.append(f"{parent}: {difference(seen)}")
     return cells
+
+
+def _apart(history: History) -> bool:
+    """Whether the score is something other than the mean."""
+    return history.task.seeds.objective.kind != "mean"
 
 
 def _others(trial: Trial, first: Trial, history: History) -> list[Trial]:

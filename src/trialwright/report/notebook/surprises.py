@@ -10,13 +10,11 @@ from trialwright.analysis.noise import noise
 from trialwright.history import History, Trial
 from trialwright.records import Interval
 from trialwright.report import counting, words
+from trialwright.report.notebook.episodes import difference
 from trialwright.robust import mean
 
 MOST = 5
 """Surprises of each kind."""
-
-CHANGES = 6
-"""Changes up to which they are listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +67,13 @@ def _missed(history: History, miss: Miss) -> str:
     interval, trial = miss.interval, miss.trial
     far = "far " if miss.size > 1 else ""
     where = f"{far}{'below' if miss.value < interval.low else 'above'}"
+    step = difference(history, trial)
+    changed = f" It changed {step}." if step else ""
     return (
         f"{_whose(history, miss)}, {where} the"
         f" {words.number(interval.low)} to {words.number(interval.high)} that"
         f" {words.line(trial.proposal.by, most=40)} had predicted with"
-        f" {interval.level:.0%}.{_changed(history, trial)}"
+        f" {interval.level:.0%}.{changed}"
     )
 
 
@@ -88,16 +88,6 @@ def _whose(history: History, miss: Miss) -> str:
         f" {words.number(miss.value)} (the mean of its {len(values)} seeds is"
         f" {words.number(mean(values))})"
     )
-
-
-def _changed(history: History, trial: Trial) -> str:
-    parent = trial.proposal.parent
-    if parent is None:
-        return ""
-    found = words.changes(history.trials[parent].configuration, trial.configuration)
-    if len(found) > CHANGES:
-        return f" It changed {len(found)} parameters of trial {parent}, told in reasoning.log."
-    return f" It changed {words.listed(found)} of trial {parent}." if found else ""
 
 
 def _undone(belief: Belief) -> str:

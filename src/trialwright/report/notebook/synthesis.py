@@ -41,7 +41,7 @@ def synthesis(history: History) -> str:
         _short(history, analysis, held),
         _standings(history),
         _origins(history, analysis),
-        _questions(analysis, held),
+        _questions(history, analysis, held),
         _experiments(history),
         _findings(history, analysis, held, seen),
         _list("Surprises", surprises.sentences(history, held), "Nothing came otherwise so far."),
@@ -157,8 +157,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [*lines, *(f"| {' | '.join(map(text, row))} |" for row in rows)]
 
 
-def _questions(analysis: FinalAnalysis, held: Sequence[Belief]) -> list[str]:
-    return _list("Questions", list(_asked(analysis, held)), "None is open.", escaped=True)
+def _questions(history: History, analysis: FinalAnalysis, held: Sequence[Belief]) -> list[str]:
+    asked = [*map(text, origins.questions(history, _telling(analysis))), *_asked(analysis, held)]
+    return _list("Questions", asked, "None is open.", escaped=True)
 
 
 def _asked(analysis: FinalAnalysis, held: Sequence[Belief]) -> Iterator[str]:
