@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.histories import Recorder
 from trialwright.expression import Scalar
 from trialwright.history import History
-from trialwright.records import Interval, Observation, Proposal
+from trialwright.records import Interval, Observation, Proposal, RunKey
 from trialwright.robust import Robust
 from trialwright.space import Choice, Float, Int, Space
 from trialwright.task import Budget, Objective, Seeds, Task
@@ -138,10 +138,14 @@ def planted(
 
 
 def _run(recorder: Recorder, trial: int, row: Row) -> None:
+    """The seeds that every trial gets, and once they are judged the others."""
     screen = recorder.task.seeds.screen
-    keys = [recorder.launch(trial, seed=seed) for seed in range(min(screen, len(row.values)))]
+    _end(recorder, [recorder.launch(trial, seed=seed) for seed in range(screen)], row)
     if len(row.values) > screen:
-        keys += recorder.replicate(trial, seeds=len(row.values) - screen)
+        _end(recorder, recorder.replicate(trial, seeds=len(row.values) - screen), row)
+
+
+def _end(recorder: Recorder, keys: Sequence[RunKey], row: Row) -> None:
     for key in keys:
         value = row.values[key.seed]
         recorder.observe(Observation(run=key, outcome="done", value=value, seconds=row.took))

@@ -12,7 +12,10 @@ from tests.report.notebooks import ran, task
 from tests.report.strangers import DESCRIPTION, PLANTED, planted, planted_task
 from trialwright.history import LEDGER, History
 from trialwright.ledger import SqliteLedger
-from trialwright.records import Block
+from trialwright.propose.evidence import Evidence
+from trialwright.propose.moves import moves
+from trialwright.propose.prior import Prior
+from trialwright.records import Block, Verdict
 from trialwright.report.dependence import section
 from trialwright.report.final import final_analysis
 from trialwright.report.notebook import (
@@ -26,6 +29,7 @@ from trialwright.report.notebook import (
 )
 from trialwright.report.notebook.synthesis import synthesis
 from trialwright.report.tree import COLUMNS, scores_tsv
+from trialwright.space import Float, Int, Space
 from trialwright.steering import wished
 from trialwright.studyfile.read import load
 
@@ -211,6 +215,8 @@ def test_the_log_tells_a_verdict_once_and_a_reason_once(tmp_path: Path) -> None:
     for number, status in re.findall(r"UTC  trial (\d+) (kept|discarded|unconfirmed)[,:]", text):
         assert last.get(int(number)) != status
         last[int(number)] = status
+    judged = [e.record for e in entries if isinstance(e.record, Verdict)]
+    assert len(judged) > len(re.findall(r"UTC  trial \d+ (?:kept|discarded|unconfirmed)", text))
     assert last == {trial.number: trial.verdict.status for trial in history.trials if trial.verdict}
     assert "loops, rate, width, jitter: drawn anew, near the best so far" in text
     half = reasoning.paragraphs(entries[:90], history)
@@ -277,3 +283,25 @@ def test_many_changes_of_a_block_are_counted_and_reasons_shared(tmp_path: Path) 
     assert "Trial 9 took the lead by rate 0.5 → 0.7 and width 0.5 → 0.7 of trial 8." in said
     assert "Why it was tried: rate and width: drawn anew, near the best so far." in said
     assert not re.search(r"and \d+ more of trial", said)
+
+
+def test_how_many_seeds_would_tell_is_said_with_the_probability(tmp_path: Path) -> None:
+    """So many of each, which would bring the gain over the next best to what is asked for."""
+    close = (*PLANTED[:9], replace(PLANTED[9], values=(0.91, 0.80, 0.92, 0.93, 0.91, 0.92)))
+    said = [one.sentence for one in final_analysis(planted(tmp_path, close)).advice]
+    assert re.search(r"about \d+ seeds of each would bring that to 0.95, if the differ", said[0])
+
+
+def test_a_recipe_is_named_without_what_the_space_lacks() -> None:
+    """Where no parameter is dropout, nobody is told of strong dropout; where one is, he is."""
+    plain = (Float("lr", 1e-4, 1e-1, log=True, default=1e-3), Int("hidden", 8, 512, default=32))
+    dropping = (*plain, Float("dropout", 0.0, 0.9, default=0.0))
+    said = []
+    for parameters in (plain, dropping):
+        what = replace(planted_task(), model="gnn", space=Space(parameters))
+        prior = Prior(what)
+        found = moves(prior, Evidence(what, History(), prior).seen)
+        said.append(" ".join(f"{move.text} {move.reasons}" for move in found))
+    assert "dropout" not in said[0]
+    assert "wider (" in said[0]
+    assert "wider, with strong dropout (" in said[1]
