@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,23 @@ def test_rates_by_value_stand_in_a_table(tmp_path: Path) -> None:
         ("true", "23", "29 of 92", "32% (22% to 42%)"),
         ("false", "37", "0 of 148", "0% (0% to 2%)"),
     )
+
+
+def test_configurations_with_some_failed_seeds_are_drawn_before_the_best() -> None:
+    """Of sixty there is room for forty: nobody whose seeds differ in kind is left out."""
+    history = planted("pair")
+    (figure,) = [one for one in landscapes(history) if one.id == "seeds"]
+    drawn_trials = {int(text) for text in json.loads(figure.spec)["layout"]["xaxis"]["ticktext"]}
+    torn = {
+        trial.number
+        for trial in history.trials
+        if 0 < sum(value < FAILURE for value in trial.values.values()) < len(trial.values)
+    }
+    assert len(torn) > 5
+    assert len(drawn_trials) == 40
+    assert torn <= drawn_trials
+    assert figure.reading.endswith("Of 60 configurations 40 are drawn: whose seeds differ most,"
+                                   " then the best.")  # fmt: skip
 
 
 def test_a_study_that_does_not_ask_has_no_such_section() -> None:

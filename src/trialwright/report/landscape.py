@@ -39,6 +39,9 @@ MOST = 2
 TABLES = 4
 """Parameters in the figure of failure rates."""
 
+UPRIGHT = 20
+"""Trials whose numbers fit beside each other below the figure of seeds."""
+
 _SHADES = ((0.0, drawing.BLUE), (0.5, drawing.ORANGE), (1.0, drawing.VERMILION))
 
 
@@ -65,7 +68,12 @@ def _seeds(found: Dependence, shown: Sequence[Case], history: History) -> Figure
     named = {one.trial: one for one in found.divided}
     sign = history.task.objective.sign
     ranked = sorted(several, key=lambda case: -sign * math.fsum(case.values) / len(case.values))
-    first = sorted(ranked, key=lambda case: case.trial.number not in named)[:CONFIGURATIONS]
+    # Who is divided shows most, then those of which some seeds failed, then the best.
+    torn = {case.trial.number for case in several if 0 < case.failed < case.runs}
+    first = sorted(
+        ranked,
+        key=lambda case: (case.trial.number not in named, case.trial.number not in torn),
+    )[:CONFIGURATIONS]
     chosen = [case for case in ranked if case in first]
     places = {case.trial.number: place for place, case in enumerate(chosen)}
     figure = go.Figure()
@@ -89,13 +97,20 @@ def _seeds(found: Dependence, shown: Sequence[Case], history: History) -> Figure
     _add_threshold(figure, found.failure)
     drawing.lay_out(figure, x="trial, the best mean first", y=history.task.objective.metric)
     figure.update_xaxes(
-        tickvals=list(places.values()), ticktext=[str(number) for number in places], tickangle=0
+        tickvals=list(places.values()),
+        ticktext=[str(number) for number in places],
+        tickangle=0 if len(places) <= UPRIGHT else -90,
     )
     reading = (
         divided_words(found.divided[0], sign=sign)
         if found.divided
         else f"Each point is a seed. Failed: {rate(found.total)}."
     )
+    if len(chosen) < len(several):
+        reading += (
+            f" Of {len(several)} configurations {len(chosen)} are drawn: whose seeds differ most,"
+            " then the best."
+        )
     return Figure(
         id="seeds", title="Seeds of each configuration", reading=reading, spec=drawing.spec(figure)
     )
