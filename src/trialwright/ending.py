@@ -32,9 +32,9 @@ SETUP: frozenset[Cause] = frozenset(
 def spent(budget: Budget, history: History, *, now: float) -> str:
     """Return which part of the budget is used up, in words; '' if none is."""
     if budget.trials is not None and len(history.trials) >= budget.trials:
-        return f"all {budget.trials} trials of the budget are done"
+        return _all(budget.trials, "trial")
     if budget.runs is not None and history.launches >= budget.runs:
-        return f"all {budget.runs} runs of the budget are done"
+        return _all(budget.runs, "run")
     if budget.time_s is not None and _seconds(history, now) >= budget.time_s:
         return f"the time budget of {budget.time_s:g} s is used up"
     return ""
@@ -93,6 +93,12 @@ def advice(failures: Sequence[Observation], folder: Path) -> str:
         f" ({(last.cause or 'other').replace('_', ' ')}): {last.detail}\n{last.log_tail}\n"
         f"log: {run_folder(folder, last.run) / 'stdout.log'}"
     )
+
+
+def _all(count: int, noun: str) -> str:
+    if count == 1:
+        return f"the one {noun} of the budget is done"
+    return f"all {count} {noun}s of the budget are done"
 
 
 def _seconds(history: History, now: float) -> float:

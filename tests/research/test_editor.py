@@ -13,7 +13,11 @@ import pytest
 from tests.research.conftest import git
 from trialwright.editable import Research
 from trialwright.errors import StudyError
+from trialwright.history import History
 from trialwright.propose.editor import Editor
+from trialwright.records import Admission, Entry, Opened
+from trialwright.research.rules import declared
+from trialwright.store import store_in
 from trialwright.study import Study
 from trialwright.task import Budget, Objective, RunnerPlan, Task
 
@@ -41,6 +45,28 @@ model = MLPClassifier(
 model.fit(train_x, train_y)
 print('@trialwright {"accuracy": %f}' % model.score(val_x, val_y))
 """
+
+
+RNG = np.random.default_rng(5)
+
+
+def _entries(folder: Path, *, until: int) -> list[Entry]:
+    """A study's records up to the admission of trial `until`."""
+    found = []
+    for entry in store_in(folder).open().read():
+        if isinstance(entry.record, Admission) and entry.record.number == until:
+            break
+        found.append(entry)
+    return found
+
+
+def _with(history: History, research: Research | None) -> History:
+    """The same history under other rules."""
+    opened = Opened(
+        task=replace(history.task, research=research), seed=history.seed, version="0.1.0"
+    )
+    history.extend([Entry(history.sequence + 1, history.updated_at, opened)])
+    return history
 
 
 @pytest.fixture
@@ -76,6 +102,25 @@ def test_it_tunes_literals_and_rewrites_structure(
         assert said is None or int(said[1]) == proposal.parent
     # A tuning changes values, and leaves every other character as it was.
     assert all(p.edit.nodes == 0 for p in tuned if p.edit is not None)
+
+
+def test_after_discarded_changes_of_a_kind_it_turns_to_another(
+    digits: Task, tmp_path: Path
+) -> None:
+    """Two tunings in a row that were discarded are followed by a rewrite, which says why."""
+    history = Study(replace(digits, budget=Budget(trials=9)), tmp_path / "study").run()
+    lost = [t.verdict is not None and t.verdict.status == "discarded" for t in history.trials]
+    kinds = [declared(trial) for trial in history.trials]
+    at = next(
+        n for n in range(3, 9)
+        if lost[n - 1] and lost[n - 2] and kinds[n - 1] == kinds[n - 2] == "hyperparameter"
+    )  # fmt: skip
+    assert kinds[at] != "hyperparameter"
+    assert "the kind hyperparameter, were discarded" in history.trials[at].proposal.rationale
+    stubborn = replace(digits.research, pivot=50) if digits.research else None
+    known = History(_entries(tmp_path / "study", until=at))
+    offered = Editor()(replace(digits, research=stubborn), _with(known, stubborn), 1, RNG)
+    assert offered[0].category == "hyperparameter"
 
 
 def test_it_has_something_for_every_slot_from_the_start(digits: Task, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from trialwright.records import (
     Record,
     RunKey,
 )
+from trialwright.research.rules import declared, pivot
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.space import Space
 from trialwright.task import Task
@@ -75,7 +76,7 @@ class Editor:
         if task.research is None:
             raise ProposerError("the editor changes code: the study needs a section `research`")
         bench = _Bench(task, history)
-        first = bench.rewritten() if bench.stuck else []
+        first = bench.rewritten() if bench.stuck or bench.turned else []
         tuned = bench.tuned(n - len(first[:n]), rng) if len(first) < n else []
         found = [*first[:n], *tuned]
         return found or bench.rewritten()[:n]
@@ -99,6 +100,13 @@ class _Bench:
             == self._skeleton
         ]
         self._texts = _python(self._shop.texts(self._tree))
+        # Its tunings are one kind to it, whichever literals they move.
+        self._pivot = pivot(history, declared)
+
+    @property
+    def turned(self) -> bool:
+        """Whether it is time for another kind of change than tuning."""
+        return self._pivot is not None and self._pivot.category == "hyperparameter"
 
     @property
     def stuck(self) -> bool:
@@ -207,14 +215,16 @@ class _Bench:
             category: sum(t.proposal.category == category for t in self._history.trials)
             for category in ("architecture", "optimizer", "schedule", "data", "regularization")
         }
-        found: list[tuple[int, Proposal]] = []
+        found: list[tuple[tuple[bool, int], Proposal]] = []
         for file, text in self._texts.items():
             for one in _applicable(text):
                 if one.name in tried:
                     continue
                 edit = self._shop.edit(self._tree, {file: one.apply(text)})
                 if not self._shop.faults(edit, before=self._tree):
-                    found.append((often.get(one.category, 0), self._proposed(one, edit=edit)))
+                    barred = self._pivot is not None and self._pivot.category == one.category
+                    rank = (barred, often.get(one.category, 0))
+                    found.append((rank, self._proposed(one, edit=edit)))
         return [proposal for _, proposal in sorted(found, key=lambda pair: pair[0])]
 
     def _tried(self) -> set[str]:
@@ -232,7 +242,7 @@ class _Bench:
         return Proposal(
             configuration=self._configuration(self._best),
             by="editor",
-            rationale=f"{words}: {one.why}. Tuning what is there has brought nothing lately.",
+            rationale=f"{words}: {one.why}. {self._why}",
             reasons={REWRITE: one.name},
             hypothesis=Hypothesis(
                 claim=f"{words} is better than trial {self._best}",
@@ -243,6 +253,12 @@ class _Bench:
             edit=edit,
             category=one.category,
         )
+
+    @property
+    def _why(self) -> str:
+        if self._pivot is not None:
+            return self._pivot.reason[0].upper() + self._pivot.reason[1:] + "."
+        return "Tuning what is there has brought nothing lately."
 
     def _configuration(self, parent: int) -> Mapping[str, Scalar]:
         return self._history.trials[parent].configuration
