@@ -305,3 +305,12 @@ def test_a_recipe_is_named_without_what_the_space_lacks() -> None:
     assert "dropout" not in said[0]
     assert "wider (" in said[0]
     assert "wider, with strong dropout (" in said[1]
+
+
+def test_memory_says_what_is_open_and_what_to_do_next(history: History) -> None:
+    """Whoever reads the short form alone knows over whom the best is not sure, and what to do."""
+    page = recall.memory_page(history)
+    asked = page.partition("## Open questions")[2].partition("\n## ")[0]
+    assert "Trials with one of them put back would tell." in asked
+    following = page.partition("## Next")[2].partition("\n## ")[0]
+    assert following.count("\n- ") in range(1, 6)

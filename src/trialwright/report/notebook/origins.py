@@ -117,7 +117,9 @@ def questions(history: History, telling: Sequence[str]) -> list[str]:
     ]
     if best is not None and len(suspects) > 1:
         listed = words.listed(suspects).replace(" and ", " or ")
-        found.append(f"What brought the gain: {listed}? The missing trials above would tell.")
+        found.append(
+            f"What brought the gain: {listed}? Trials with one of them put back would tell."
+        )
     return found
 
 

@@ -11,6 +11,7 @@ from trialwright.analysis.noise import scatter_of
 from trialwright.analysis.outliers import outlier
 from trialwright.history import History
 from trialwright.report import dependence, words
+from trialwright.report.advice import advice
 from trialwright.report.failures import failures
 from trialwright.report.notebook import opening, origins, standings
 from trialwright.robust import deviation
@@ -27,6 +28,9 @@ MOST = {
 CAME = 6
 """Sentences about what the gain came from."""
 
+NEXT = 5
+"""Pieces of advice."""
+
 LEGEND = (
     "Established: it holds beside all the other claims, however often one looks, and one in twenty"
     " of such claims is false at most, on average. Supported: if it were false, what was compared"
@@ -42,7 +46,11 @@ def memory_page(history: History) -> str:
     others = {
         "What the gain came from": _came(history),
         "Contradicted": _beliefs(held, ("contradicted",), "contradicted"),
-        "Open questions": _beliefs(held, ("tentative", "undecided", "open"), "open"),
+        "Open questions": [
+            *_asked(history),
+            *_beliefs(held, ("tentative", "undecided", "open"), "open"),
+        ],
+        "Next": _next(history),
         "Expected of single trials": _single(held),
         "Seen in steps of one parameter, not foretold": memory.fitted(
             [memory.trend(trend) for trend in seen], room=MOST["steps"], what="trend"
@@ -119,6 +127,20 @@ def _came(history: History) -> list[str]:
     said = origins.told(history, telling)[:CAME]
     found = outlier(best)
     return [f"- {one}" for one in (*said, *([standings.apart(found, history)] if found else []))]
+
+
+def _asked(history: History) -> list[str]:
+    """What is open about the gain."""
+    telling = [one.parameter for one in importance(history) if one.told]
+    asked = origins.questions(history, telling)
+    return [f"- {words.line(one, most=2 * memory.LONGEST)}" for one in asked]
+
+
+def _next(history: History) -> list[str]:
+    """What to do first."""
+    found = advice(history, importance(history), failures(history))[:NEXT]
+    lines = [f"{one.sentence} `{one.command}`" if one.command else one.sentence for one in found]
+    return [f"- {words.line(one, most=2 * memory.LONGEST)}" for one in lines]
 
 
 def _beliefs(held: Sequence[Belief], levels: tuple[Level, ...], section: str) -> list[str]:
