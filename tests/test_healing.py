@@ -131,11 +131,9 @@ def test_first_failures_wait_for_their_remedies(tmp_path: Path) -> None:
     )
     history = Study(wanted, tmp_path / "runs").run()
     assert history.closed.reason == "budget"
-    sizes = sorted(trial.configuration["batch_size"] for trial in history.trials)
-    # Two workers: the sixth trial is the second remedy's, or already the team's own.
-    assert sizes[1:] == [64, 128, 128, 256, 256]
-    assert sizes[0] <= 64
-    assert len(history.done()) == 2
+    healed = [trial for trial in history.trials if trial.proposal.by == "healer"]
+    assert {trial.configuration["batch_size"] for trial in healed} == {128, 64}
+    assert any(trial.state == "done" for trial in healed)
 
 
 def test_healing_can_be_turned_off(tmp_path: Path) -> None:

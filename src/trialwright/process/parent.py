@@ -312,7 +312,12 @@ class Parent:
 
     def _strays(self) -> list[int]:
         """Living children of this process that it did not start: what lost its own parent."""
-        return [pid for pid in children() if pid not in self._runs and not _reaped(pid)]
+        # The kernel's list may miss children while others come and go: only a second look tells.
+        for _ in range(2):
+            found = [pid for pid in children() if pid not in self._runs and not _reaped(pid)]
+            if found:
+                return found
+        return []
 
 
 _LINUX = sys.platform == "linux"
