@@ -274,7 +274,8 @@ def test_no_offer_exceeds_the_budget(tmp_path: Path) -> None:
     """When all trials are admitted, an offer is refused with that reason."""
     agent = desk(tmp_path, trials=1)
     agent.ask()
-    assert refused(agent.propose(Offer(change={"lr": 0.2}))).startswith("the one trial of the budget")
+    said = refused(agent.propose(Offer(change={"lr": 0.2})))
+    assert said.startswith("the one trial of the budget")
     with pytest.raises(StudyError, match="nothing to run: the one trial"):
         agent.ask()
 
