@@ -154,10 +154,14 @@ def test_an_area_that_is_used_up_hands_its_turn_on_and_says_so() -> None:
     area = Area(parameters=(name,))
     own = member(posted("random", None, area), journal.task)
     rng = np.random.default_rng(0)
-    with pytest.raises(ProposerError, match=f"nothing untried is left of its area .{name}."):
+
+    def try_all() -> None:
         for _ in range(40):
             [proposal] = own(journal.task, journal.history, 1, rng)
             journal.ended(proposal, 1.0)
+
+    with pytest.raises(ProposerError, match=f"nothing untried is left of its area .{name}."):
+        try_all()
     assert 0 < len(journal.history.trials) < (TINY.size or 0)
     [one] = Team([own, Random()])(journal.task, journal.history, 1, rng)
     assert one.by == "random"

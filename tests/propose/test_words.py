@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.propose.proposer_conformance import MIXED, Journal, task_of
-from trialwright.analysis.compare import hypothesis_status
 from trialwright import knowledge
+from trialwright.analysis.compare import hypothesis_status
 from trialwright.propose import reasons, words
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.expert import Expert
