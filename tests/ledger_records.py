@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from trialwright.editable import Research, Smoke
+from trialwright.editable import Research
 from trialwright.records import (
     Admission,
     Analysis,
@@ -236,7 +236,7 @@ SINCE_4: tuple[Record, ...] = (
     Opened(
         task=replace(
             TASK,
-            research=Research(editable=("train.py",), smoke=Smoke(seconds=5, set={"STEPS": "3"})),
+            research=Research(editable=("train.py",), frozen=("data.py",)),
         ),
         seed=3,
         version="0.1.0",
@@ -255,7 +255,6 @@ SINCE_4: tuple[Record, ...] = (
                 removed=1,
                 inferred="hyperparameter",
                 summary="train.py: x 1 -> 2",
-                smoked=1,
             ),
         ),
         code="c1",

@@ -1,25 +1,12 @@
-"""What of a repository may be edited, what may not, and who edits with a program of their own.
+"""What of a repository may be edited, and what may not.
 
 Pure data, a part of `task`. Globs are relative to the task's folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Smoke:
-    """A short run that an edit has to survive before it counts as a trial."""
-
-    seconds: float = 20.0
-    """After which a run that still goes on has passed; None of its metrics are looked at."""
-    set: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables that make the script do a few steps only."""
-    repairs: int = 2
-    """Times that whoever made the edit may mend it, told how it crashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,41 +38,8 @@ class Research:
     """What the files of one run may take together, where there is a sandbox."""
     lines: int = 400
     """The most lines that one edit may add and remove."""
-    shown: int = 24_000
-    """Characters of code that a prompt shows at most."""
-    price: float = 0.1
-    """What code costs: a gain that adds a hundred syntax-tree nodes has to be this share of the
-    noise (sd) at least."""
-    ablate: int | None = 5
-    """After so many kept changes each is tested again, left out alone; None: never."""
     pivot: int = 2
     """Discarded changes of one category in a row after which the next is to be of another."""
-    plateau: int = 8
-    """Trials in a row without a kept one after which steps grow, or another node is built on."""
     results: str | None = None
     """A file in autoresearch's format that is kept up in the study's folder, such as
     `results.tsv`."""
-    smoke: Smoke | None = None
-    """None: an edit goes into its full run at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coder:
-    """A member that edits with a program of its own: a coding agent's command line."""
-
-    name: str
-    """What stands in `Proposal.by`."""
-    command: tuple[str, ...]
-    """Run in a copy of the parent's code; the prompt on its standard input, or in the file
-    `{prompt}`."""
-    timeout_s: float = 900.0
-    network: bool = False
-    """Whether it may use the network: a program that asks a model has to."""
-    passed: tuple[str, ...] = ()
-    """Environment variables that it gets although they look like secrets."""
-    readable: tuple[str, ...] = ()
-    """Paths besides the system's that it may read, such as its own configuration."""
-    model: str = ""
-    """What it runs on, for the record."""
-    context: int | None = None
-    """Tokens that its model can hold, for the record."""

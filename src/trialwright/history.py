@@ -476,7 +476,6 @@ class History:
             trial.size = self.trials[proposal.parent].size
         if proposal.edit is not None:
             trial.size += proposal.edit.nodes
-            self.launches += proposal.edit.smoked
 
     def _launch(self, launch: Launch, at: float) -> None:
         trial = self.trials[launch.run.trial]

@@ -12,7 +12,8 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from trialwright.errors import RepositoryError, TrialwrightError
+from trialwright.campaigns.write import keep_up
+from trialwright.errors import CampaignError, RepositoryError, TrialwrightError
 from trialwright.execute.runner import code_folder, run_folder
 from trialwright.history import History, Trial
 from trialwright.process.checkout import clear
@@ -139,7 +140,7 @@ class Publisher:
             self._publish(history)
             self._clear(history)
             self._seen = seen
-            refused = self._move_branch(history)
+            refused = self._move_branch(history) or self._keep_up(history)
         except RepositoryError as error:
             refused = f"the trials' commits can't be written now, and will be later: {error}"
         if not refused or refused == self._refused:
@@ -172,6 +173,25 @@ class Publisher:
             if there.get(name) != commit:
                 targets[name] = (commit, None)
         self._git.point(targets)
+
+    def _keep_up(self, history: History) -> str:
+        """Write the judged trials as rows in autoresearch's format; say why, if that can't be."""
+        name = self._workshop.plan.results
+        if name is None:
+            return ""
+        commits = {
+            trial.number: self.commit(history, trial.number) if trial.tree
+            else self._workshop.root(history)
+            for trial in history.trials
+            if trial.first_verdict is not None
+        }  # fmt: skip
+        theirs = self._workshop.folder / name
+        try:
+            earlier = theirs.read_text(encoding="utf-8") if theirs.is_file() else ""
+            keep_up(self._folder / name, history, commits, earlier=earlier)
+        except (CampaignError, OSError, UnicodeDecodeError) as error:
+            return f"{name} is not kept up: {error}"
+        return ""
 
     def _clear(self, history: History) -> None:
         """Remove the code that judged runs worked on: git has it."""

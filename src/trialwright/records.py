@@ -161,8 +161,6 @@ class Edit:
     """The category that the change itself shows, beside the one that was declared."""
     summary: str = ""
     """What changes, in a line: `train.py: LR 0.04 -> 0.06`."""
-    smoked: int = 0
-    """Short runs that were made before it was handed in, to find what crashes at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -344,3 +344,20 @@ def test_views_say_what_of_the_code_changed(
     page = write(history, folder)
     for path in (page, page.with_suffix(".md")):
         assert "RATE 0.5 -" in path.read_text(), path
+
+
+def test_results_are_kept_up_behind_those_of_before(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
+    """A row per judged trial with its commit, in autoresearch's format; the user's file stays."""
+    before = "commit\tloss\tmemory_gb\tstatus\tdescription\nabc1234\t4.0\t0.1\tkeep\tby hand\n"
+    (project / "results.tsv").write_text(before)
+    research = Research(editable=("train.py",), sandbox="none", results="results.tsv")
+    run(task_of(budget=Budget(trials=3), research=research), tmp_path / "s", rate(0.7), rate(2.0))
+    rows = (tmp_path / "s" / "results.tsv").read_text().splitlines()
+    assert rows[:2] == before.splitlines()
+    found = [row.split("\t") for row in rows[2:]]
+    assert [row[3] for row in found] == ["keep", "discard", "discard"]
+    commits = [git(project, "rev-parse", f"refs/trialwright/loss/000{n}") for n in (1, 2)]
+    assert all(whole.startswith(row[0]) for whole, row in zip(commits, found[1:], strict=True))
+    assert (project / "results.tsv").read_text() == before

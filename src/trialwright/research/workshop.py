@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from trialwright.code.changes import Change, describe
@@ -177,7 +176,7 @@ class Workshop:
             after = self.repository.patched(before, given.patch)
         except RepositoryError as error:
             return given, (f"the patch does not apply to the parent's code: {error}",)
-        edit = replace(self.between(before, after), smoked=max(given.smoked, 0))
+        edit = self.between(before, after)
         if after == self.tree(history, None) != before:
             return edit, ("the edit leads back to the code as it was found: that is trial 0",)
         return edit, self.faults(edit, before=before)

@@ -146,32 +146,15 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
 
 def _research(plan: Research) -> Plain:
     plain = Research(editable=())
-    same = (
-        "base",
-        "sandbox",
-        "network",
-        "processes",
-        "lines",
-        "shown",
-        "price",
-        "pivot",
-        "plateau",
-    )
+    same = ("base", "sandbox", "network", "processes", "lines", "pivot")
     given: dict[str, Plain] = {
         "editable": plan.editable, "frozen": plan.frozen, "program": plan.program,
         "readable": plan.readable, "writable": plan.writable, "links": plan.links,
         "results": plan.results,
     }  # fmt: skip
     given |= {key: _unless(getattr(plain, key), getattr(plan, key)) for key in same}
-    if plan.ablate != plain.ablate:
-        given["ablate"] = plan.ablate or False
     if plan.disk_bytes != plain.disk_bytes:
         given["disk"] = _size(plan.disk_bytes)
-    if plan.smoke is not None:
-        smoke = plan.smoke
-        given["smoke"] = {"time": _duration(smoke.seconds), "repairs": smoke.repairs} | (
-            {"set": smoke.set} if smoke.set else {}
-        )
     return _given(given)
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from trialwright.editable import Research, Smoke
+from trialwright.editable import Research
 from trialwright.studyfile.command import outside
 from trialwright.studyfile.fields import Fields, Problems
-from trialwright.studyfile.tree import Place, Tree
 
 RESEARCH_KEYS = (
     "editable", "frozen", "base", "program", "readable", "writable", "links", "sandbox", "network",
-    "processes", "disk", "lines", "shown", "price", "ablate", "pivot", "plateau", "results",
-    "smoke",
+    "processes", "disk", "lines", "pivot", "results",
 )  # fmt: skip
 
 _PLAIN = Research(editable=())
@@ -31,9 +29,6 @@ def read_research(fields: Fields, problems: Problems, *, folder: Path) -> Resear
             section.keys.get("editable", tree.place),
             "research.editable is missing: name the files that may be changed, such as [train.py]",
         )
-    network, ablate = section.flag("network"), section.tree("ablate")
-    never = ablate is not None and ablate.value is False
-    price = section.number("price", least=0)
     return Research(
         editable=editable,
         frozen=_globs(section, "frozen"),
@@ -43,17 +38,12 @@ def read_research(fields: Fields, problems: Problems, *, folder: Path) -> Resear
         writable=section.texts("writable"),
         links=_globs(section, "links"),
         sandbox="none" if _sandbox(section) == "none" else "bubblewrap",
-        network=network,
+        network=section.flag("network"),
         processes=section.whole("processes", least=2) or _PLAIN.processes,
         disk_bytes=section.size("disk") or _PLAIN.disk_bytes,
         lines=section.whole("lines", least=1) or _PLAIN.lines,
-        shown=section.whole("shown", least=1000) or _PLAIN.shown,
-        price=_PLAIN.price if price is None else price,
-        ablate=None if never else section.whole("ablate", least=1) or _PLAIN.ablate,
         pivot=section.whole("pivot", least=1) or _PLAIN.pivot,
-        plateau=section.whole("plateau", least=1) or _PLAIN.plateau,
         results=_results(section),
-        smoke=_smoke(section, problems),
     )
 
 
@@ -90,18 +80,3 @@ def _results(section: Fields) -> str | None:
     if name is not None and tree is not None and (not name.strip() or Path(name).name != name):
         section.fault(tree, "research.results is a file's name in the study's folder, no path")
     return name
-
-
-def _smoke(section: Fields, problems: Problems) -> Smoke | None:
-    tree = section.tree("smoke")
-    if tree is None:
-        return None
-    place: Place = section.keys.get("smoke", section.place)
-    smoke = Fields(tree or Tree(None, place), "research.smoke", problems,
-                   known=("time", "set", "repairs"))  # fmt: skip
-    repairs = smoke.whole("repairs", least=0)
-    return Smoke(
-        seconds=smoke.duration("time") or Smoke().seconds,
-        set=smoke.words("set"),
-        repairs=Smoke().repairs if repairs is None else repairs,
-    )
