@@ -40,6 +40,42 @@ class Research:
     """The most lines that one edit may add and remove."""
     pivot: int = 2
     """Discarded changes of one category in a row after which the next is to be of another."""
+    smoke_s: float | None = None
+    """Seconds for which an edit is run before it becomes a trial; 0: it is not; None: a tenth of
+    what runs have taken."""
+    smoke: tuple[str, ...] = ()
+    """A shorter command for that, of a few steps; (): the task's own."""
+    repairs: int = 2
+    """Times that an edit which crashed goes back to who made it."""
+    price: float = 0.1
+    """What 100 further nodes of the syntax tree have to gain, in standard deviations of a seed."""
+    ablate: int | None = 5
+    """Kept changes after which each is tried without, to see whether it is still needed; None:
+    never."""
+    plateau: int = 8
+    """Judged changes in a row without a new best one, after which the study goes on from another
+    trial, or in larger steps."""
     results: str | None = None
     """A file in autoresearch's format that is kept up in the study's folder, such as
     `results.tsv`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodingAgent:
+    """A coding agent's command line in the team: it edits a copy of the code, and is then read."""
+
+    name: str
+    """What stands in `Proposal.by`."""
+    command: tuple[str, ...]
+    """Such as `claude -p`; the prompt is its standard input, or a file for which `{prompt}`
+    stands."""
+    time_s: float = 600.0
+    """After which it is ended, with all that it started."""
+    network: bool = False
+    """Whether it may use the network, as an agent that asks a model has to."""
+    passed: tuple[str, ...] = ()
+    """Environment variables that it gets although they look like secrets."""
+    writable: tuple[str, ...] = ()
+    """Paths that it may write besides its copy, such as the folder of its own settings."""
+    role: str = ""
+    """Words on how it is to behave; put into its prompt."""

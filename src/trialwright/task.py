@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, TypeAdapter
 
-from trialwright.editable import Research
+from trialwright.editable import CodingAgent, Research
 from trialwright.errors import ExpressionError
 from trialwright.expression import Scalar, evaluate, names
 from trialwright.robust import Robust
@@ -217,12 +217,21 @@ class Agent:
     """The most that one answer may take."""
 
 
+Someone = Member | Delegate | Agent | CodingAgent
+"""A member of a team."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one run may use. None is no limit. A breach is a failure with a cause."""
 
     run_s: float | None = None
     """Wall seconds."""
+    budget_s: float | None = None
+    """Wall seconds after which a run is ended and is worth what it has reported until then: no
+    breach, but what every run is given."""
+    budget_from: Literal["start", "first_metric"] = "start"
+    """From when `budget_s` counts."""
     memory_bytes: int | None = None
     """Memory of the whole process tree, shared pages counted once."""
     stall_s: float | None = None
@@ -463,7 +472,7 @@ class Task:
     keep: Keep = field(default_factory=Keep)
     code: tuple[str, ...] = ()
     """Glob patterns of the files whose change opens a new code version; () finds them."""
-    team: tuple[Member | Delegate | Agent, ...] = ("expert",)
+    team: tuple[Someone, ...] = ("expert",)
     tree: Ucb = field(default_factory=Ucb)
     """For the member `tree`, and for how the tree of trials is scored."""
     runner: RunnerPlan = field(default_factory=RunnerPlan)
@@ -507,7 +516,7 @@ class Task:
     @property
     def areas(self) -> Mapping[str, Area]:
         """Who of the team is to keep to which area; whoever has none is left out."""
-        given = [one for one in self.team if not isinstance(one, str)]
+        given = [one for one in self.team if isinstance(one, Delegate | Agent)]
         return {one.name: one.area for one in given if one.area is not None}
 
 

@@ -26,7 +26,7 @@ from trialwright.propose.proposer import Proposer, draws
 from trialwright.propose.skeptic import Skeptic
 from trialwright.propose.tree import TreeSearch
 from trialwright.records import Proposal
-from trialwright.task import Agent, Delegate, Member, Task
+from trialwright.task import Agent, Delegate, Someone, Task
 
 SPARE = 10
 """Proposals that are looked at per one asked for."""
@@ -48,7 +48,7 @@ _PLAIN: Mapping[str, Callable[[], Proposer]] = {
 
 
 def member(
-    name: Member | Delegate | Agent,
+    name: Someone,
     task: Task,
     creator: Callable[[Agent], Proposer] | None = None,
 ) -> Proposer:

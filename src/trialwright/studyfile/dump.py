@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from trialwright.editable import Research
+from trialwright.editable import CodingAgent, Research
 from trialwright.expression import Scalar
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter
 from trialwright.studyfile.fields import octets, seconds
@@ -21,11 +21,11 @@ from trialwright.task import (
     Keep,
     LedgerPlan,
     Limits,
-    Member,
     MetricRoute,
     Objective,
     RunnerPlan,
     Seeds,
+    Someone,
     Task,
     Ucb,
 )
@@ -146,13 +146,20 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
 
 def _research(plan: Research) -> Plain:
     plain = Research(editable=())
-    same = ("base", "sandbox", "network", "processes", "lines", "pivot")
+    same = (
+        "base", "sandbox", "network", "processes", "lines", "pivot", "repairs", "price", "plateau",
+    )  # fmt: skip
     given: dict[str, Plain] = {
         "editable": plan.editable, "frozen": plan.frozen, "program": plan.program,
         "readable": plan.readable, "writable": plan.writable, "links": plan.links,
         "results": plan.results,
     }  # fmt: skip
     given |= {key: _unless(getattr(plain, key), getattr(plan, key)) for key in same}
+    if plan.ablate != plain.ablate:
+        given["ablate"] = plan.ablate or 0
+    if plan.smoke or plan.smoke_s is not None:
+        seconds = None if plan.smoke_s is None else _duration(plan.smoke_s)
+        given["smoke"] = _given({"time": seconds, "command": plan.smoke})
     if plan.disk_bytes != plain.disk_bytes:
         given["disk"] = _size(plan.disk_bytes)
     return _given(given)
@@ -184,13 +191,21 @@ def _seeds(seeds: Seeds, *, sign: int) -> Plain:
     })  # fmt: skip
 
 
-def _member(member: Member | Delegate | Agent) -> Plain:
+def _member(member: Someone) -> Plain:
     if isinstance(member, str):
         return member
     if isinstance(member, Delegate):
         return _given({
             "member": member.member, "name": member.name, "role": member.role,
             "area": _area(member.area),
+        })  # fmt: skip
+    if isinstance(member, CodingAgent):
+        usual = CodingAgent(name=member.name, command=())
+        return _given({
+            "coder": member.command, "name": member.name,
+            "time": None if member.time_s == usual.time_s else _duration(member.time_s),
+            "network": _unless(usual.network, member.network), "pass": member.passed,
+            "writable": member.writable, "role": member.role or None,
         })  # fmt: skip
     plain = Agent(name=member.name, model=member.model)
     if member == plain and member.name == member.model:
@@ -239,6 +254,8 @@ def _limits(limits: Limits) -> Plain:
     plain = Limits()
     return _given({
         "run": _duration(limits.run_s),
+        "budget": _duration(limits.budget_s),
+        "budget_from": _unless(plain.budget_from, limits.budget_from),
         "memory": _size(limits.memory_bytes),
         "stall": _duration(limits.stall_s),
         "grace": _unless(plain.grace_s, limits.grace_s),

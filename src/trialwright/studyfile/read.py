@@ -204,7 +204,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
 
 _KNOWN = {
     "metrics": ("regex", "file", "tensorboard", "rename"),
-    "limits": ("run", "memory", "stall", "grace", "log"),
+    "limits": ("run", "budget", "budget_from", "memory", "stall", "grace", "log"),
     "budget": ("trials", "runs", "time", "usd", "tokens", "model_time"),
     "seeds": SEED_KEYS,
     "prune": ("rule", "first", "factor", "warmup", "last"),
@@ -367,8 +367,11 @@ def _check_pattern(pattern: str, at: Tree | Place, fields: Fields) -> None:
 def _limits(fields: Fields) -> Limits:
     plain = Limits()
     grace = fields.duration("grace", zero=True)
+    begins = fields.word("budget_from", ("start", "first_metric"))
     return Limits(
         run_s=fields.duration("run"),
+        budget_s=fields.duration("budget"),
+        budget_from="first_metric" if begins == "first_metric" else "start",
         memory_bytes=fields.size("memory"),
         stall_s=fields.duration("stall"),
         grace_s=plain.grace_s if grace is None else grace,

@@ -11,7 +11,8 @@ from trialwright.studyfile.fields import Fields, Problems
 
 RESEARCH_KEYS = (
     "editable", "frozen", "base", "program", "readable", "writable", "links", "sandbox", "network",
-    "processes", "disk", "lines", "pivot", "results",
+    "processes", "disk", "lines", "smoke", "repairs", "price", "ablate", "pivot", "plateau",
+    "results",
 )  # fmt: skip
 
 _PLAIN = Research(editable=())
@@ -29,6 +30,7 @@ def read_research(fields: Fields, problems: Problems, *, folder: Path) -> Resear
             section.keys.get("editable", tree.place),
             "research.editable is missing: name the files that may be changed, such as [train.py]",
         )
+    smoke_s, smoke = _smoke(section, problems)
     return Research(
         editable=editable,
         frozen=_globs(section, "frozen"),
@@ -42,13 +44,38 @@ def read_research(fields: Fields, problems: Problems, *, folder: Path) -> Resear
         processes=section.whole("processes", least=2) or _PLAIN.processes,
         disk_bytes=section.size("disk") or _PLAIN.disk_bytes,
         lines=section.whole("lines", least=1) or _PLAIN.lines,
+        smoke_s=smoke_s,
+        smoke=smoke,
+        repairs=_whole(section, "repairs", _PLAIN.repairs),
+        price=_number(section, "price", _PLAIN.price),
+        ablate=_whole(section, "ablate", _PLAIN.ablate) or None,
         pivot=section.whole("pivot", least=1) or _PLAIN.pivot,
+        plateau=section.whole("plateau", least=2) or _PLAIN.plateau,
         results=_results(section),
     )
 
 
 def _sandbox(section: Fields) -> str | None:
     return section.word("sandbox", ("bubblewrap", "none"))
+
+
+def _smoke(section: Fields, problems: Problems) -> tuple[float | None, tuple[str, ...]]:
+    """Read `smoke`: how long, or a mapping that says with which command."""
+    tree = section.tree("smoke")
+    if tree is None or not isinstance(tree.value, Mapping):
+        return section.duration("smoke", zero=True), ()
+    told = Fields(tree, "research.smoke", problems, known=("time", "command"))
+    return told.duration("time", zero=True), told.texts("command")
+
+
+def _whole(section: Fields, key: str, usual: int | None) -> int:
+    found = section.whole(key, least=0)
+    return (usual or 0) if found is None else found
+
+
+def _number(section: Fields, key: str, usual: float) -> float:
+    found = section.number(key, least=0)
+    return usual if found is None else found
 
 
 def _globs(section: Fields, key: str) -> tuple[str, ...]:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import cast, get_args
 
+from trialwright.editable import CodingAgent
 from trialwright.errors import ExpressionError
 from trialwright.expression import names
 from trialwright.llm.providers import name_fault
 from trialwright.space import Space
 from trialwright.studyfile.fields import Fields, Problems, choose
 from trialwright.studyfile.tree import Tree
-from trialwright.task import Agent, Area, Delegate, Effort, Member, Role, nearest
+from trialwright.task import Agent, Area, Delegate, Effort, Member, Role, Someone, nearest
 
 MEMBERS: tuple[str, ...] = get_args(Member)
 
@@ -21,6 +22,9 @@ KEYS = (
     "timeout", "output_tokens",
 )  # fmt: skip
 """What may be said of a member that is a language model."""
+
+CODER_KEYS = ("coder", "name", "time", "network", "pass", "writable", "role")
+"""What may be said of a coding agent's command line."""
 
 DELEGATE_KEYS = ("member", "name", "role", "area")
 """What may be said of one that is not."""
@@ -33,9 +37,7 @@ _NAME = re.compile(r"[^\s\x00-\x1f]{1,60}")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-def read_team(
-    fields: Fields, problems: Problems, space: Space | None
-) -> tuple[Member | Delegate | Agent, ...]:
+def read_team(fields: Fields, problems: Problems, space: Space | None) -> tuple[Someone, ...]:
     """Read `team`: names of proposers, names of models, and mappings that describe either.
 
     `space`: what areas are held to; None if it could not be read.
@@ -46,7 +48,7 @@ def read_team(
     trees = tree.value if isinstance(tree.value, tuple) else (tree,)
     if not trees:
         fields.fault(tree, f"team is empty; {choose('', MEMBERS)}")
-    team: list[Member | Delegate | Agent] = []
+    team: list[Someone] = []
     for item in trees:
         one = _member(item, fields, problems, space=space)
         if one is None:
@@ -64,10 +66,9 @@ def read_team(
 
 def _member(
     item: Tree, fields: Fields, problems: Problems, *, space: Space | None
-) -> Member | Delegate | Agent | None:
+) -> Someone | None:
     if isinstance(item.value, Mapping):
-        keys, read = (DELEGATE_KEYS, _delegate) if "member" in item.value else (KEYS, _agent)
-        return read(Fields(item, "team member", problems, known=keys), item, space=space)
+        return _described(item, item.value, problems, space=space)
     if not isinstance(item.value, str):
         fields.fault(item, f"team: {item.shown} is no member; {choose('', MEMBERS)}")
         return None
@@ -82,6 +83,16 @@ def _member(
         fields.fault(item, f"team: {item.value!r} is unknown; {known}; a model is provider:name")
         return None
     return cast("Member", item.value)
+
+
+def _described(
+    item: Tree, given: Mapping[str, Tree], problems: Problems, *, space: Space | None
+) -> Someone | None:
+    """Read a member that is a mapping; which key it has says what it is."""
+    if "coder" in given:
+        return _coder(Fields(item, "team member", problems, known=CODER_KEYS), item)
+    keys, read = (DELEGATE_KEYS, _delegate) if "member" in given else (KEYS, _agent)
+    return read(Fields(item, "team member", problems, known=keys), item, space=space)
 
 
 def _delegate(fields: Fields, at: Tree, *, space: Space | None) -> Member | Delegate | None:
@@ -197,6 +208,31 @@ def _agent(fields: Fields, at: Tree, *, space: Space | None) -> Agent | None:
         price=_price(fields),
         timeout_s=fields.duration("timeout") or plain.timeout_s,
         output_tokens=output or plain.output_tokens,
+    )
+
+
+def _coder(fields: Fields, at: Tree) -> CodingAgent | None:
+    """Read a coding agent: its command line, and what that may use."""
+    command = fields.texts("coder")
+    if not command:
+        fields.fault(at, "team member: `coder` is its command line, such as [claude, -p]")
+        return None
+    name = fields.text("name") or command[0].rpartition("/")[2]
+    if not _free(name):
+        fields.fault(at, _unfit(name))
+        return None
+    wrong = [given for given in fields.texts("pass") if not _VARIABLE.fullmatch(given)]
+    if wrong:
+        fields.fault(at, "team member: `pass` names environment variables, it does not set them")
+        return None
+    return CodingAgent(
+        name=name,
+        command=command,
+        time_s=fields.duration("time") or CodingAgent(name=name, command=()).time_s,
+        network=fields.flag("network"),
+        passed=fields.texts("pass"),
+        writable=fields.texts("writable"),
+        role=fields.text("role") or "",
     )
 
 
