@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
+from trialwright.analysis.ranking import ranked
 from trialwright.history import History, Trial
 from trialwright.space import Choice
 
@@ -66,7 +66,7 @@ def _numbers(trials: Sequence[Trial]) -> list[int]:
 
 def _correlation(left: Sequence[float], right: Sequence[float]) -> float:
     """Spearman's rank correlation; 0 where either never changes."""
-    ranks = np.array([rankdata(left), rankdata(right)])
+    ranks = np.array([ranked(left), ranked(right)])
     if min(np.ptp(ranks, axis=1)) == 0:
         return 0.0
     return float(np.corrcoef(ranks)[0, 1])

@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from scipy.stats import rankdata
-
+from trialwright.analysis.ranking import ranked
 from trialwright.history import History, Run, Trial
 from trialwright.robust import Robust
 from trialwright.task import FRESH, Ucb
@@ -100,7 +99,7 @@ def rewards(history: History) -> dict[int, float]:
         groups.setdefault(trial.code, []).append(trial)
     for trials in groups.values():
         sign = history.task.objective.sign
-        ranks = rankdata([sign * (trial.value or 0.0) for trial in trials])
+        ranks = ranked([sign * (trial.value or 0.0) for trial in trials])
         found |= {
             trial.number: float(rank) / len(trials)
             for trial, rank in zip(trials, ranks, strict=True)
