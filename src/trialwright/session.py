@@ -1,14 +1,15 @@
 """One session of a study: what one coordinator does between taking the study up and letting go.
 
-Every change is a record. Records are noted in memory first and written together, always before the
-next effect on the world: so one commit covers a result, its verdict and the launch that follows.
+Every change is a record. Records are noted in memory first (`scribe`) and written together, always
+before the next effect on the world: so one commit covers a result, its verdict and the launch that
+follows.
 """
 
 from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import Literal
 from trialwright import __version__, steering
 from trialwright.admission import Sifted, ask, gave_up, nothing_left, sift
 from trialwright.analysis import agenda
-from trialwright.analysis.blocks import due
 from trialwright.analysis.compare import judge, renewed
 from trialwright.analysis.curves import diagnose
 from trialwright.analysis.heldout import withhold, without
@@ -28,14 +28,13 @@ from trialwright.analysis.twins import Twins
 from trialwright.asking import Offered
 from trialwright.edits import changed
 from trialwright.ending import advice, blocked, hopeless, runs_left, searched, spent
-from trialwright.errors import StaleSequence, StudyError
+from trialwright.errors import StudyError
 from trialwright.execute.keep import Folders, Keeper, shortage
 from trialwright.execute.order import make_order, run_seed
 from trialwright.execute.provenance import CodeWatch, machine
 from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, run_folder
 from trialwright.history import History, Run, Trial
-from trialwright.ledger import Ledger
-from trialwright.post import Happening, Post, SteadyClock
+from trialwright.post import Happening, Post
 from trialwright.propose import healing
 from trialwright.publish import code_version, tree_of
 from trialwright.records import (
@@ -48,11 +47,10 @@ from trialwright.records import (
     Opened,
     Promotion,
     Proposal,
-    Record,
     Refusal,
     RunKey,
 )
-from trialwright.report.notebook import write as notebook
+from trialwright.scribe import Scribe
 from trialwright.task import FRESH
 
 DECIDED = "what the budget kept for seeds of the best trials is used, or was not needed"
@@ -74,31 +72,27 @@ class Session:
     """A coordinator's work on one study. `Study.run` is its loop."""
 
     def __init__(self, post: Post, history: History) -> None:
-        self.history = history
         self._post = post
+        self._scribe = Scribe(post, history)
+        self._note, self._say = self._scribe.note, self._scribe.say
+        self._write, self._clock = self._scribe.write, self._scribe.clock
         self._task = post.task
         self._seed = history.seed if history.opened else post.task.seeds.study
         self._inbox: queue.SimpleQueue[Happening | None] = queue.SimpleQueue()
         self._ahead = post.ahead(self._inbox.put) if post.ahead else None
         self._handles: dict[RunKey, Handle] = {}
         self._retries: set[RunKey] = set()
-        self._noted: list[Record] = []
-        self._clock = SteadyClock()
-        self._noted_at = 0.0
         self._failures: list[Observation] = []
         self._proved = False
         """Whether the code version has given any metric: then failures are the configurations'."""
         self._stop: Literal["no", "soon", "now"] = "no"
         self._exhausted = False
         self._fruitless = 0
-        self._said: set[str] = set()
         self._code = CodeWatch(post.task, code_version(post.task, history))
         self._looked_at = 0.0
         self._read_at = 0.0
         self._served = 0
         """Requests that were looked at."""
-        self._ticked = 0
-        """Wishes that the inbox shows as taken in."""
         self._sync_at = 0.0
         self._machine = machine(post.task)
         self._open()
@@ -113,6 +107,11 @@ class Session:
         """Let `wait` return, from any thread, and look at what was asked."""
         self._read_at = 0.0
         self._inbox.put(None)
+
+    @property
+    def history(self) -> History:
+        """What the ledger says, with what was noted since."""
+        return self._scribe.history
 
     @property
     def going(self) -> tuple[RunKey, ...]:
@@ -169,7 +168,7 @@ class Session:
         if self._ahead is not None:
             self._ahead.ask(self.history, self._read, vacant=self._vacant(None), queued=self.due())
         elif free > 0:
-            self._write_ahead()
+            self._scribe.write_ahead()
             sifted = ask(self._post.proposer, self._task, self.history, n=free, seed=self._seed)
             self._admit(sifted)
             self._fruitless = 0 if sifted.admissions else self._fruitless + 1
@@ -321,8 +320,7 @@ class Session:
                     self._handles.pop(observation.run, None)
                     self._observed(observation)
             self._post.watch(self.history, event)
-        if self._close_blocks():
-            self._keep(notebook.write)
+        self._scribe.close_blocks()
         if self._stop == "now":
             for handle in self._handles.values():
                 handle.stop("cancelled")
@@ -332,16 +330,15 @@ class Session:
         if self._ahead is not None:
             self._ahead.close()
         if closed.reason in ("budget", "exhausted"):
-            self._close_blocks(ending=True)
-            self._write_ahead()
+            self._scribe.sum_up_rest()
+            self._scribe.write_ahead()
             analysis = self._post.crew.analyse(self.history)
             self._note(*self._post.crew.told(), *([analysis] if analysis else []))
         self._write()
         self._publish()
         self._note(closed)
         self._write()
-        if self._task.block is not None:
-            self._keep(notebook.write)
+        self._scribe.write_notebook()
         self._post.watch(self.history, None)
 
     # -- opening
@@ -366,13 +363,10 @@ class Session:
                 self._settle(trial)
             elif any(change.startswith("require:") for change in changes):
                 self._note(judge(trial, self.history))
-        self._listen()
+        self._scribe.listen()
         self._serve(opening=True)
         self._write()
-        behind = self._task.block and notebook.behind(self.history, self._post.folder)
-        if self._close_blocks() or behind:
-            self._keep(notebook.write)
-        self._tick()
+        self._scribe.catch_up()
 
     def _recover(self) -> None:
         """Take in the results of runs that ended after the last coordinator was killed."""
@@ -507,7 +501,7 @@ class Session:
 
     def _explain(self, observation: Observation) -> None:
         """Have a model read a failure that code can't tell; a repair goes the way of proposals."""
-        self._write_ahead()
+        self._scribe.write_ahead()
         explained = self._post.crew.explain(self.history, observation)
         self._note(*self._post.crew.told())
         if explained is None:
@@ -567,53 +561,19 @@ class Session:
 
     # -- records
 
-    def _note(self, *records: Record) -> None:
-        """Take records in at once; `_write` makes them last."""
-        if not self._noted:
-            self._noted_at = self._clock()
-        for record in records:
-            self.history.extend([Entry(self.history.sequence + 1, self._noted_at, record)])
-            self._noted.append(record)
-
-    def _say(self, notice: Notice) -> None:
-        """Note a warning, once a session."""
-        if notice.text not in self._said:
-            self._said.add(notice.text)
-            self._note(notice)
-
-    def _write(self) -> None:
-        while self._noted:
-            expected = self.history.sequence - len(self._noted)
-            try:
-                self._post.ledger.append(self._noted, expected, at=self._noted_at)
-                self._noted = []
-            except StaleSequence:
-                self._rebase()
-
     def _publish(self) -> None:
         """Have git show what the ledger says, where trials change code."""
         for notice in self._post.publish(self.history):
             self._say(notice)
-
-    def _write_ahead(self) -> None:
-        """Write before a model is waited for: doors read the ledger, and clocks go on."""
-        if self._post.crew.asks_models:
-            self._write()
-
-    def _rebase(self) -> None:
-        """Put what was noted behind what a door appended meanwhile."""
-        noted, self._noted = self._noted, []
-        self.history = History(self._post.ledger.read())
-        self._note(*noted)
 
     def _read_requests(self) -> None:
         now = time.monotonic()
         if now - self._read_at >= LOOK_S:
             self._read_at = now
             self.history.extend(self._post.ledger.read(self.history.sequence))
-            self._listen()
+            self._scribe.listen()
             self._serve()
-            self._tick()
+            self._scribe.tick()
 
     def _serve(self, *, opening: bool = False) -> None:
         """Do what doors asked for and nobody has done; a `stop` was for the session of its time."""
@@ -638,43 +598,6 @@ class Session:
         sifted = sift([offered], self.history, n=1, code=self.history.code, own=own)
         answers: list[Admission | Refusal] = [*sifted.admissions, *sifted.refusals]
         return replace(answers[0], request=request)
-
-    # -- the notebook
-
-    def _close_blocks(self, *, ending: bool = False) -> bool:
-        """Record the blocks that have ended, the latest summed up; say whether any has."""
-        ended = None
-        while (block := due(self.history, size=self._task.block, ending=ending)) is not None:
-            ended = block
-            self._note(ended)
-        if ended is None:
-            return False
-        self._write()
-        summary = self._post.crew.summarise(self.history, ended)
-        self._note(*self._post.crew.told(), *([summary] if summary else []))
-        self._write()
-        return True
-
-    def _listen(self) -> None:
-        """Take in what people wrote: in the ledger first, since answers name the place there."""
-        self._note(*steering.heard(self._task, self._post.folder, self.history))
-        self._write()
-
-    def _tick(self) -> None:
-        """Have the inbox show what was taken in."""
-        if self._ticked == len(self.history.wishes):
-            return
-        self._ticked = len(self.history.wishes)
-        self._write()
-        self._keep(lambda history, _, folder: notebook.tick(history, folder))
-
-    def _keep(self, write: Callable[[History, Ledger, Path], object]) -> None:
-        """Write the notebook or a part: a full disk is no reason to end the study."""
-        try:
-            write(self.history, self._post.ledger, self._post.folder)
-        except OSError as error:
-            text = f"the notebook can't be written: {error}; `trialwright notebook` writes it again"
-            self._say(Notice(level="warning", topic="notebook", text=text))
 
     def _told(self, observation: Observation) -> None:
         """Take in what an agent told, unless the run is not (or no longer) the agent's."""
