@@ -14,9 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from trialwright.errors import ProposerError
-from trialwright.expression import Scalar
 from trialwright.history import History
-from trialwright.propose.baselines import Random, is_fresh
+from trialwright.propose.baselines import Random
 from trialwright.propose.credit import JUDGES, PRIOR, Standing, in_line, standings
 from trialwright.propose.editor import Editor
 from trialwright.propose.expert import Expert
@@ -26,6 +25,7 @@ from trialwright.propose.proposer import Proposer, draws
 from trialwright.propose.skeptic import Skeptic
 from trialwright.propose.tree import TreeSearch
 from trialwright.records import Proposal
+from trialwright.space import Configuration
 from trialwright.task import Agent, Delegate, Someone, Task
 
 SPARE = 10
@@ -207,8 +207,8 @@ class _Batch:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody has offered any configuration."""
-        return not self.usable and not any(p.configuration for p in self.unusable)
+        """Whether nobody has offered any configuration or edit."""
+        return not self.usable and not any(p.configuration or p.edit for p in self.unusable)
 
     def take(self, name: str, offered: object, wanted: int) -> None:
         """Sift what member `name` offered; at most `wanted` of it become usable."""
@@ -221,7 +221,7 @@ class _Batch:
         got = len(self.usable) - before
         if not got:
             self.lost[name] = "" if offered == [] else "nothing that it offered is usable"
-        bad = [p for p in proposals if self._key(p.configuration) is None]
+        bad = [p for p in proposals if self._key(p) is None]
         self.unusable += bad[: wanted - got]
         if offered != [] and not proposals:
             self.refuse(name)
@@ -240,21 +240,26 @@ class _Batch:
         return [replace(first, rationale=f"{first.rationale} ({why})"), *self.usable[1:]]
 
     def _sort(self, proposal: Proposal) -> None:
-        key = self._key(proposal.configuration)
+        key = self._key(proposal)
         if key is not None and key not in self._keys:
             self._keys.add(key)
             self.usable.append(proposal)
 
-    def _key(self, configuration: Mapping[str, Scalar]) -> str | None:
-        """The key of a legal configuration that was not tried; None for any other."""
+    def _key(self, proposal: Proposal) -> str | None:
+        """The key of a legal configuration and its code, if not tried; None for any other."""
         space = self.task.space
         try:
-            values = space.canonical(configuration)
-            if space.check(values) or not is_fresh(space, self.history, values):
+            values = space.canonical(proposal.configuration)
+            tree = self.history.tree_of(proposal) if self.task.research else ""
+            if space.check(values) or self._tried(values, tree):
                 return None
-            return space.key(values)
+            return f"{space.key(values)}\n{tree}"
         except (TypeError, ValueError, AttributeError):
             return None  # not even names with values: the study says what is wrong with it
+
+    def _tried(self, values: Configuration, tree: str) -> bool:
+        seen = self.history.seen(values, code=self.history.code, tree=tree)
+        return bool(self.history.trials) and seen is not None
 
 
 def _at(candidates: Sequence[Standing], turn: int) -> str:
