@@ -13,6 +13,7 @@ exception: see `records.Observation`.
     │   └── LeaseLost          another coordinator took the study over
     ├── RunnerError            the runner itself failed (not a run)
     ├── RepositoryError        a git repository that can't be read, or does not take an edit
+    ├── EditError              a block of an edit that does not fit its file (carries the cause)
     ├── CampaignError          a log of experiments that can't be read, or a wish about it
     ├── ProposerError          a proposer that can't work here (missing package, key, ...)
     └── StudyError             a study that can't start or go on
@@ -68,6 +69,14 @@ class RunnerError(TrialwrightError):
 
 class RepositoryError(TrialwrightError):
     """A git repository can't be read or written, or a patch does not apply to a tree of it."""
+
+
+class EditError(TrialwrightError):
+    """A block of an edit does not fit its file; `cause` is a word to count by, as `not_found`."""
+
+    def __init__(self, text: str, *, cause: str) -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class CampaignError(TrialwrightError):
