@@ -250,7 +250,7 @@ class _Batch:
         space = self.task.space
         try:
             values = space.canonical(proposal.configuration)
-            tree = self.history.tree_of(proposal) if self.task.research else ""
+            tree = self.history.tree_of(proposal)
             if space.check(values) or self._tried(values, tree):
                 return None
             return f"{space.key(values)}\n{tree}"
@@ -258,8 +258,9 @@ class _Batch:
             return None  # not even names with values: the study says what is wrong with it
 
     def _tried(self, values: Configuration, tree: str) -> bool:
-        seen = self.history.seen(values, code=self.history.code, tree=tree)
-        return bool(self.history.trials) and seen is not None
+        if not self.history.trials:
+            return False
+        return self.history.seen(values, code=self.history.code, tree=tree) is not None
 
 
 def _at(candidates: Sequence[Standing], turn: int) -> str:
