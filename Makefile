@@ -8,6 +8,9 @@ WORKERS ?= 3
 # `make bench FLAGS=` for the full figures, which take hours.
 FLAGS ?= --quick
 
+# The tests start hundreds of Pythons, each twice as slow where modules are compiled anew each time.
+export PYTHONDONTWRITEBYTECODE :=
+
 # A system's uv is used as it is; else pip puts one into .boot.
 UV := $(or $(shell command -v uv 2>/dev/null),.boot/bin/uv)
 BIN := .venv/bin
