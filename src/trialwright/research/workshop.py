@@ -171,6 +171,9 @@ class Workshop:
             return None, ()
         if len(given.patch) > LARGEST_PATCH:
             return given, (f"the patch has {len(given.patch)} characters; {LARGEST_PATCH} allowed",)
+        if "\nGIT binary patch\n" in given.patch:
+            # A few characters of it can stand for gigabytes.
+            return given, ("the patch holds binary content: only text may be edited",)
         before = self.tree(history, proposal.parent)
         try:
             after = self.repository.patched(before, given.patch)
