@@ -68,6 +68,7 @@ def sift(offered: object, history: History, *, n: int, code: str, own: bool = Fa
             sifted.refusals.append(Refusal(proposal=refused, faults=(proposal,)))
             continue
         proposal, wrong = _looked_into(proposal, history)
+        wrong = (proposal.fault, *wrong) if proposal.fault else wrong
         wrong = wrong or _faults(proposal, history, code=code, taken=taken)
         if proposal.by in RESERVED and not own:
             wrong = (f"the name {proposal.by!r} is the study's own",)
@@ -104,7 +105,7 @@ def ask(proposer: Proposer, task: Task, history: History, *, n: int, seed: int) 
         sifted.notices += more.notices
         if notice is not None:
             sifted.notices.append(notice)
-        if sifted.admissions or notice is not None or not offered:
+        if sifted.admissions or notice is not None or not offered or _knowing(offered):
             break
     if not sifted.admissions:
         sifted.admissions = by_chance(task, history, n=n, seed=seed).admissions
@@ -168,6 +169,12 @@ def _call(
     return [], Notice(level="warning", topic="proposer", text=text[:LONGEST_TEXT])
 
 
+def _knowing(offered: object) -> bool:
+    """Whether who offered this knows already why none of it can be used."""
+    items = offered if isinstance(offered, list | tuple) else [offered]
+    return all(isinstance(item, Proposal) and item.fault for item in items)
+
+
 def _sound(item: object) -> Proposal | str:
     """A proposal whose every field is of the stated type, or what is wrong with it."""
     if not isinstance(item, Proposal):
@@ -177,7 +184,13 @@ def _sound(item: object) -> Proposal | str:
     except (ValidationError, PydanticSerializationError, ValueError, RecursionError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         return f"the proposal can't be recorded: {first}"
-    words = [proposal.rationale, proposal.by, *proposal.reasons.values(), *proposal.configuration]
+    words = [
+        proposal.rationale,
+        proposal.by,
+        proposal.fault,
+        *proposal.reasons.values(),
+        *proposal.configuration,
+    ]
     length = sum(map(len, words))
     return proposal if length <= LONGEST_TEXT else f"{length} characters; {LONGEST_TEXT} allowed"
 

@@ -184,6 +184,8 @@ class Proposal:
     """What the proposer claims besides; on admission each becomes a record of its own."""
     tests: int | None = None
     """The claim that the trial is made to test, by its number from 0."""
+    fault: str = ""
+    """Why it can't be used, where who made it knows: it stands for a turn that was lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,7 +164,10 @@ class Repository:
 
     def hash_of(self, path: Path) -> str:
         """Return the id that the content of a file has as a blob, and write nothing."""
-        content = path.read_bytes()
+        return self.blob_of(path.read_bytes())
+
+    def blob_of(self, content: bytes) -> str:
+        """Return the id that a content has as a blob, and write nothing."""
         # Git's own definition, without a process for each of many files.
         kind = "sha256" if len(EMPTY) < len(self._known_id()) else "sha1"
         head = f"blob {len(content)}\0".encode()

@@ -208,7 +208,9 @@ class _Batch:
     @property
     def empty(self) -> bool:
         """Whether nobody has offered any configuration or edit."""
-        return not self.usable and not any(p.configuration or p.edit for p in self.unusable)
+        return not self.usable and not any(
+            p.configuration or p.edit or p.fault for p in self.unusable
+        )
 
     def take(self, name: str, offered: object, wanted: int) -> None:
         """Sift what member `name` offered; at most `wanted` of it become usable."""
@@ -247,6 +249,8 @@ class _Batch:
 
     def _key(self, proposal: Proposal) -> str | None:
         """The key of a legal configuration and its code, if not tried; None for any other."""
+        if proposal.fault:
+            return None
         space = self.task.space
         try:
             values = space.canonical(proposal.configuration)
