@@ -208,11 +208,11 @@ def _progress(task: Task, history: History, n: int) -> str:
         nothing = "No result yet: a claim is held to its interval." if not history.done() else ""
         return f"{line} {nothing}".rstrip()
     value = sheet.digits(history)(best.value)
-    return f"{line} Best: trial {best.number} with {value}. {_noise(history, best)}"
+    return f"{line} Best: trial {best.number} with {value}. {noise(history, best)}"
 
 
-def _noise(history: History, best: Trial) -> str:
-    """Say what is known of the noise: from seeds, else from how the best run's curve ends."""
+def noise(history: History, best: Trial) -> str:
+    """Return what is known of the noise: from seeds, else from how the best run's curve ends."""
     squares, degrees = history.spread(code=best.code)
     if degrees:
         return f"One run's noise (sd over seeds): {(squares / degrees) ** 0.5:.3g}."

@@ -60,6 +60,23 @@ def prose(text: str, *, most: int) -> str:
     return f"{(whole if len(whole) > len(kept) // 2 else kept).rstrip()} ..."[:most]
 
 
+def source(text: str) -> str:
+    r"""Return code as data, its white space as it is, so that it can be quoted.
+
+    >>> source("if a:\n\tb = '</data>'\n")
+    "<data>\nif a:\n\tb = '(/data>'\n</data>"
+    """
+    plain = text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    plain = "".join(c if c in "\n\t" or c.isprintable() else " " for c in plain)
+    plain = _TAGS.sub(r"(\1", plain)
+    return f"{OPEN}\n{plain}\n{CLOSE}"
+
+
+def path(text: str) -> str:
+    """Return a file's path in one line, as data that needs no fence."""
+    return " ".join(clean(text, most=2 * LONGEST_LINE).split())[:LONGEST_LINE]
+
+
 def name(text: str) -> str:
     r"""Return a name in one short line, as data that needs no fence.
 
