@@ -19,6 +19,7 @@ from trialwright.history import History, Trial
 from trialwright.process.checkout import clear
 from trialwright.process.sandbox import available
 from trialwright.records import CodeVersion, Notice, Verdict
+from trialwright.research.naming import branch_of, ref_of
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Task
 
@@ -27,20 +28,6 @@ EDITORS = frozenset({"editor"})
 
 WIDE = 72
 """Characters of a line of a commit's message."""
-
-
-def ref_of(study: str, trial: int) -> str:
-    """Return the ref that keeps a trial's commit.
-
-    >>> ref_of("bits", 7)
-    'refs/trialwright/bits/0007'
-    """
-    return f"refs/trialwright/{study}/{trial:04d}"
-
-
-def branch_of(study: str) -> str:
-    """Return the full name of the branch that is at the best trial."""
-    return f"refs/heads/trialwright/{study}"
 
 
 def code_version(task: Task, history: History) -> CodeVersion | None:

@@ -186,18 +186,37 @@ def status(place: StudyPlace = None, *, study: StudyOption = None, json: Json = 
 
 @app.command()
 def show(
-    number: Number, place: StudyPlace = None, *, study: StudyOption = None, json: Json = False
+    number: Number,
+    place: StudyPlace = None,
+    *,
+    study: StudyOption = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Print its code's patch instead.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", help="Of the patch: a trial's number, or start.", metavar="TRIAL"),
+    ] = None,
+    json: Json = False,
 ) -> None:
     """Show a trial: what was proposed and why, what came out, what was decided."""
     from trialwright.app import showing
     from trialwright.app.place import one_of
 
-    showing.show(one_of(place, study), number, json=json)
+    if since is not None and not diff:
+        raise StudyError("--from says from where on a patch is: call with --diff")
+    if diff and not json:
+        from trialwright.app.lineage import print_patch
+
+        print_patch(one_of(place, study), number, since=since)
+        return
+    showing.show(one_of(place, study), number, diff=diff, since=since, json=json)
 
 
 @app.command()
 def log(
-    number: Number,
+    target: Annotated[
+        str | None,
+        typer.Argument(help="A trial's number: its run's output. Else the study.", metavar="[N]"),
+    ] = None,
     place: StudyPlace = None,
     *,
     study: StudyOption = None,
@@ -209,13 +228,28 @@ def log(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on while the run goes on.")
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Without N: trials that led nowhere, too.")
+    ] = False,
+    json: Json = False,
 ) -> None:
-    """Print the output of a trial's run."""
-    from trialwright.app.logs import print_log
+    """Print how the best trial came about, step by step; with a number, the output of its run."""
     from trialwright.app.place import one_of, to_read
 
+    if target is None or not target.isdecimal():
+        from trialwright.app.lineage import print_lineage
+
+        if attempt is not None or tail is not None or seed or follow:
+            raise StudyError("--seed, --attempt, --tail and --follow are about a run: name a trial")
+        named = one_of(None if target is None else Path(target), place)
+        print_lineage(one_of(named, study), every=every, json=json)
+        return
+    if every or json:
+        raise StudyError(f"--all and --json are about the whole study: call without {target}")
+    from trialwright.app.logs import print_log
+
     found = to_read(one_of(place, study))
-    print_log(found, number, seed=seed, attempt=attempt, tail=tail, ongoing=follow)
+    print_log(found, int(target), seed=seed, attempt=attempt, tail=tail, ongoing=follow)
 
 
 @app.command()

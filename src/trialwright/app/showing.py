@@ -13,6 +13,7 @@ from trialwright.analysis.pareto import front
 from trialwright.app.documents import Document, dumps, plain, study_document, trial_document
 from trialwright.app.export import Form, best_of, written
 from trialwright.app.export import export as export_file
+from trialwright.app.lineage import commits, named, patch_of
 from trialwright.app.logs import trial_of
 from trialwright.app.place import shown, to_read
 from trialwright.app.service.told import service_document, service_lines
@@ -21,6 +22,7 @@ from trialwright.propose.estimate import estimate
 from trialwright.report import terminal, tree, write
 from trialwright.report.dependence import looked
 from trialwright.report.final import final_analysis
+from trialwright.research.naming import ref_of
 
 
 def status(study: Path | None, *, json: bool) -> None:
@@ -45,15 +47,23 @@ def status(study: Path | None, *, json: bool) -> None:
         _print(line)
 
 
-def show(study: Path | None, number: int, *, json: bool) -> None:
-    """Print a trial."""
+def show(
+    study: Path | None, number: int, *, json: bool, diff: bool = False, since: str | None = None
+) -> None:
+    """Print a trial; as JSON with `diff`, with its patch `since` another one."""
     place = to_read(study)
     folder, history = place.folder, place.history()
     trial = trial_of(history, number)
-    if json:
-        _print(dumps(trial_document(trial, folder, curves=True)))
-    else:
-        _render(terminal.trial_view(history, number))
+    if not json:
+        _render(terminal.trial_view(history, number, commit=named(history, number)))
+        return
+    document = trial_document(trial, folder, curves=True)
+    commit = commits(history).get(number)
+    if commit is not None:
+        document |= {"commit": commit, "ref": ref_of(history.task.name, number)}
+    if diff:
+        document["patch"] = patch_of(history, number, since=since)
+    _print(dumps(document))
 
 
 def best(study: Path | None, *, target: Path | None, form: Form | None, json: bool) -> None:

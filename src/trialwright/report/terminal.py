@@ -70,8 +70,12 @@ def overview(history: History, *, going: bool = True) -> RenderableType:
     return Group(*parts)
 
 
-def trial_view(history: History, number: int, *, folder: Path | None = None) -> RenderableType:
+def trial_view(
+    history: History, number: int, *, folder: Path | None = None, commit: str = ""
+) -> RenderableType:
     """Return all about one trial; `folder` is the study's, for the paths of its logs.
+
+    `commit` says what git calls its code.
 
     Raises:
         KeyError: there is no such trial; the message says which there are.
@@ -90,6 +94,7 @@ def trial_view(history: History, number: int, *, folder: Path | None = None) -> 
     facts += [("predicted", Text(shown.predicted))] if shown.predicted else []
     facts += [("promoted", _text(said)) for said in seeds.granted(history, number)]
     facts += [("from", Text(f"trial {shown.parent}"))] if shown.parent is not None else []
+    facts += [("commit", Text(commit))] if commit else []
     metric = history.task.objective.metric
     runs = [
         _run(told, run, metric=metric, folder=folder)
