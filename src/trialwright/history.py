@@ -280,7 +280,8 @@ class History:
         """Return the best trial that is kept or unconfirmed, of code version `code`.
 
         Who has `seeds.confirm` seeds goes before who has not. Else two are compared as by `sides`,
-        the earlier one staying ahead of its equal. None: the newest version with any value.
+        the earlier one staying ahead of its equal. From who leads so, verdicts lead on to what was
+        found to be as good with less code. None: the newest version with any value.
         """
         code = code or self._valued_code
         if code not in self._leaders:
@@ -299,7 +300,25 @@ class History:
             ahead = float(trial.has(confirm)) - best.has(confirm)
             if (ahead or self.task.objective.sign * lead(trial, best, self.task)) > 0:
                 best = trial
-        return best
+        return best if best is None else self._simplest(best)
+
+    def _simplest(self, best: Trial) -> Trial:
+        """Follow the verdicts that found less code to be as good, from `best` on."""
+        # Each step leads to less code, so there is an end.
+        while True:
+            found = [
+                trial
+                for trial in self.favoured()
+                if trial.verdict is not None
+                and trial.verdict.simpler
+                and trial.verdict.against == best.number
+                and trial.code == best.code
+                and trial.value is not None
+                and (trial.size, trial.lines) < (best.size, best.lines)
+            ]
+            if not found:
+                return best
+            best = min(found, key=lambda trial: (trial.size, trial.lines, trial.number))
 
     def spread(self, *, code: str) -> tuple[float, int]:
         """Return the squared deviations of seeds from their trial's mean, and their degrees.
@@ -473,9 +492,11 @@ class History:
         proposal = trial.proposal
         trial.tree = self.tree_of(proposal)
         if trial.tree and proposal.parent is not None:
-            trial.size = self.trials[proposal.parent].size
+            parent = self.trials[proposal.parent]
+            trial.size, trial.lines = parent.size, parent.lines
         if proposal.edit is not None:
             trial.size += proposal.edit.nodes
+            trial.lines += proposal.edit.added - proposal.edit.removed
 
     def _launch(self, launch: Launch, at: float) -> None:
         trial = self.trials[launch.run.trial]
@@ -556,11 +577,12 @@ class History:
 
     def _judge(self, verdict: Verdict) -> None:
         trial = self.trials[verdict.trial]
+        before = trial.verdict is not None and trial.verdict.simpler
         trial.verdict = verdict
         trial.first_verdict = trial.first_verdict or verdict
         self.judged.append(verdict.trial)
         favoured = verdict.status in ("kept", "unconfirmed")
-        if favoured != (verdict.trial in self._favoured):
+        if favoured != (verdict.trial in self._favoured) or verdict.simpler or before:
             self._leaders.clear()
         if favoured:
             self._favoured.add(verdict.trial)

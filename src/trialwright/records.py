@@ -179,6 +179,9 @@ class Proposal:
     """The trial that this one changes, and whose code it has but for `edit`."""
     edit: Edit | None = None
     """The change of code; None: the parent's, or without a parent the code as it was found."""
+    without: int | None = None
+    """The trial whose change is taken back, to see whether it is still needed; the study alone
+    says so."""
     category: Category = "hyperparameter"
     claims: tuple[Claim, ...] = ()
     """What the proposer claims besides; on admission each becomes a record of its own."""
@@ -348,6 +351,8 @@ class Observation:
     peak_memory_bytes: int | None = None
     exit_status: int | None = None
     """As the shell counts: 128 + n after signal n."""
+    given_s: float | None = None
+    """Seconds after which it was ended because every run is given so many; None: it was not."""
     cause: Cause | None = None
     detail: str = ""
     """One line: what happened, and what to do about it."""
@@ -387,9 +392,11 @@ class Verdict:
     against: int | None = None
     """The incumbent that the trial was compared with."""
     probability: float | None = None
-    """That the gain is real; None without an estimate of the noise."""
+    """That the gain, less the price of its code, is real; None without an estimate of the noise."""
     seeds_needed: int | None = None
     """More seeds per side after which a gain of this size could be told from noise."""
+    simpler: bool = False
+    """Kept because it is as good as `against` with less code, and the best in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,8 @@ class Trial:
     """Id of the git tree that holds its code; '': the code as it was found."""
     size: int = 0
     """Syntax-tree nodes that its code has more than the code as it was found."""
+    lines: int = 0
+    """Lines that it has more."""
     rerun: bool = False
     """Whether a further attempt of the first seed was asked for and not yet launched."""
 

@@ -13,8 +13,10 @@ from typing import Literal, cast
 
 from scipy.special import stdtrit
 
-from trialwright.analysis.gains import MOST_SEEDS, Side, edge, seeds_needed
+from trialwright.analysis import simplicity
+from trialwright.analysis.gains import MOST_SEEDS, Side, edge, of_one_seed, seeds_needed
 from trialwright.analysis.noise import scatter_of
+from trialwright.analysis.simplicity import Equal, Price
 from trialwright.history import History, Trial, sides, told_apart
 from trialwright.records import Hypothesis, Verdict
 
@@ -46,8 +48,10 @@ class Comparison:
     """Standard error of the difference; None without an estimate of the noise."""
     degrees: float
     """Degrees of freedom behind `error`."""
+    deviation: float | None
+    """By how much a single seed scatters (sd); None without an estimate of the noise."""
     probability: float | None
-    """That the difference is truly positive; None without an estimate of the noise."""
+    """That the difference is truly beyond `least`; None without an estimate of the noise."""
     seeds_needed: int | None
     """More seeds per side after which a difference of this size would be told from noise."""
     exact: bool
@@ -67,12 +71,14 @@ def shift(difference: float, *, sign: int) -> str:
     return f"{abs(difference):.3g} {'higher' if sign * difference > 0 else 'lower'}"
 
 
-def compare(trial: Trial, against: Trial, history: History) -> Comparison | None:
+def compare(
+    trial: Trial, against: Trial, history: History, *, least: float = 0.0
+) -> Comparison | None:
     """Compare two trials by the robust objective over `sides`; None where they share no seed.
 
-    The probability is Student's, from each trial's own noise as `noise` has it. Where all trials
-    scatter alike, with pooled standard deviation s on v degrees of freedom and means over m seeds
-    per side, it is P = T_v(d / (s * sqrt(2 / m))).
+    The probability is Student's, of a difference beyond `least`, from each trial's own noise as
+    `noise` has it. Where all trials scatter alike, with pooled standard deviation s on v degrees of
+    freedom and means over m seeds per side, it is P = T_v((d - least) / (s * sqrt(2 / m))).
     """
     task = history.task
     ours, theirs = sides(trial, against, task)
@@ -85,7 +91,7 @@ def compare(trial: Trial, against: Trial, history: History) -> Comparison | None
     ]
     sign, robust = task.objective.sign, task.seeds.objective
     common = scatter.common if scatter else 0.0
-    found = edge(both[0], both[1], robust, sign=sign, common=common)
+    found = edge(both[0], both[1], robust, sign=sign, common=common, least=least)
     return Comparison(
         means=found.values,
         difference=told_apart(found.difference, *found.values),
@@ -93,9 +99,16 @@ def compare(trial: Trial, against: Trial, history: History) -> Comparison | None
         over=_over(len(ours), len(theirs)),
         error=found.error,
         degrees=found.degrees,
+        deviation=of_one_seed(both[0], both[1], robust, sign=sign),
         probability=None if scatter is None else found.probability,
         seeds_needed=seeds_needed(
-            both[0], both[1], robust, sign=sign, confidence=task.confidence, common=common
+            both[0],
+            both[1],
+            robust,
+            sign=sign,
+            confidence=task.confidence,
+            common=common,
+            least=least,
         ),
         exact=found.error == 0,
     )
@@ -105,8 +118,14 @@ def judge(trial: Trial, history: History) -> Verdict:
     """Decide what a trial that has ended is worth, against the incumbent of its code version.
 
     A trial that already has a verdict is compared with the same trial as before, and keeps its
-    verdict if only that one has been run again under changed code.
+    verdict if only that one has been run again under changed code. What was taken back is judged
+    against the code that had it.
     """
+    verdict = _judged(trial, history)
+    return simplicity.answered(verdict, trial, history)
+
+
+def _judged(trial: Trial, history: History) -> Verdict:
     if trial.state == "pruned" or trial.breach:
         out = f"{_mean(trial):.6g}, but infeasible: {trial.breach}" if trial.breach else ""
         return Verdict(trial=trial.number, status="discarded", sentence=out or _pruned(trial))
@@ -268,6 +287,10 @@ def _status(expects: str, difference: float, *, margin: float) -> HypothesisStat
 
 def _rival(trial: Trial, history: History) -> Trial | None:
     """The trial to beat: as recorded before, else the best of the version apart from `trial`."""
+    if trial.proposal.without is not None and trial.proposal.parent is not None:
+        whole = history.trials[trial.proposal.parent]
+        if whole.value is not None and whole.code == trial.code:
+            return whole
     verdict = trial.verdict
     # What was infeasible or failed then was compared with nothing, and led nothing.
     first = verdict is not None and verdict.against is None and verdict.status == "kept"
@@ -300,38 +323,61 @@ def _mixed(trial: Trial, against: Trial) -> bool:
 
 
 def _verdict(trial: Trial, against: Trial, *, comparison: Comparison, history: History) -> Verdict:
-    sign, confidence = history.task.objective.sign, history.task.confidence
+    task = history.task
+    price = simplicity.price(trial, against, task, deviation=comparison.deviation)
+    if price is not None and comparison.difference > 0:
+        comparison = compare(trial, against, history, least=price.amount) or comparison
     facts = (
         f"{comparison.means[0]:.6g} against {comparison.means[1]:.6g} of trial {against.number}"
-        f" ({shift(comparison.difference, sign=sign)} over {comparison.over})"
+        f" ({shift(comparison.difference, sign=task.objective.sign)} over {comparison.over})"
     )
-    probability, needed = comparison.probability, comparison.seeds_needed
-    status: Literal["kept", "discarded", "unconfirmed"] = "unconfirmed"
-    if comparison.difference <= 0:
-        status = "discarded"
-        sentence = f"{facts}: {_worse(comparison, confidence=confidence)}"
-    elif probability is None:
-        sentence = f"{facts}: better, {_UNKNOWN}"
-    elif comparison.exact:
-        status = "kept"
-        sentence = f"{facts}: better, and no seed has made any difference so far"
-    elif probability >= confidence:
-        status = "kept"
-        surely = f"{probability:.3f}" if probability <= 0.999 else "over 0.999"
-        sentence = f"{facts}: better, real with probability {surely}"
-    else:
-        more = (
-            f"{needed} more {_plural(needed)} each" if needed else f"over {MOST_SEEDS} seeds each"
-        )
-        sentence = f"{facts}: better, real with probability {probability:.2f}; {more} would tell"
+    status, words = _weighed(comparison, price, confidence=task.confidence)
+    equal = None if status == "kept" else _as_good(trial, against, comparison, history)
+    if equal is not None:
+        status, words = "kept", equal.said(trial, against)
     return Verdict(
         trial=trial.number,
         status=status,
-        sentence=sentence,
+        sentence=f"{facts}: {words}",
         against=against.number,
-        probability=probability,
-        seeds_needed=needed if status == "unconfirmed" else None,
+        probability=comparison.probability,
+        seeds_needed=comparison.seeds_needed if status == "unconfirmed" else None,
+        simpler=equal is not None,
     )
+
+
+def _weighed(
+    comparison: Comparison, price: Price | None, *, confidence: float
+) -> tuple[Literal["kept", "discarded", "unconfirmed"], str]:
+    """What a difference, less the price of the code that it takes, is worth, and why."""
+    probability, needed = comparison.probability, comparison.seeds_needed
+    if comparison.difference <= 0:
+        return "discarded", _worse(comparison, confidence=confidence)
+    if price is not None and comparison.difference <= price.amount:
+        return "discarded", price.too_much(comparison.difference)
+    if probability is None:
+        return "unconfirmed", f"better, {_UNKNOWN}"
+    if comparison.exact:
+        return "kept", "better, and no seed has made any difference so far"
+    real = f"better, {'real' if price is None else f'{price.less} a real gain'} with probability"
+    if probability >= confidence:
+        return "kept", f"{real} {f'{probability:.3f}' if probability <= 0.999 else 'over 0.999'}"
+    more = f"{needed} more {_plural(needed)} each" if needed else f"over {MOST_SEEDS} seeds each"
+    return "unconfirmed", f"{real} {probability:.2f}; {more} would tell"
+
+
+def _as_good(
+    trial: Trial, against: Trial, comparison: Comparison, history: History
+) -> Equal | None:
+    """Whether a trial with less code is as good as `against`, and as all that this stands for."""
+    task = history.task
+    if not (simplicity.concerns(trial, against, task) and simplicity.smaller(trial, against)):
+        return None
+    # What is a little worse each time must not add up.
+    earlier = [compare(trial, one, history) for one in simplicity.stood_for(against, history)]
+    found = simplicity.equal(comparison, task)
+    same = all(one is not None and simplicity.equal(one, task) is not None for one in earlier)
+    return found if same else None
 
 
 _UNKNOWN = "going by these values alone: no trial has several seeds, so the noise is unknown"

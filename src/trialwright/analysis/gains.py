@@ -45,14 +45,24 @@ class Edge:
     """That the difference is truly positive; None without an estimate of the noise."""
 
 
-def edge(ours: Side, theirs: Side, robust: Robust, *, sign: int, common: float = 0.0) -> Edge:
+def edge(
+    ours: Side,
+    theirs: Side,
+    robust: Robust,
+    *,
+    sign: int,
+    common: float = 0.0,
+    least: float = 0.0,
+) -> Edge:
     """Compare two sides, each with at least one seed.
 
     Sides of equal length are taken to be of the same seeds, in the same order: then `common`, the
-    part of the noise that seeds bring to all trials alike, cancels.
+    part of the noise that seeds bring to all trials alike, cancels. The probability is that of a
+    difference beyond `least`.
 
     With standard errors a and b of the two values, P = T_v(d / sqrt(a^2 + b^2)) by Student's
-    distribution, v after Welch. Shares of seeds: the probability under uniform priors, exactly.
+    distribution, v after Welch. Shares of seeds: the probability under uniform priors, exactly,
+    but where `least` is not 0.
     """
     robust = fitting(robust, ours, theirs)
     values = _value(ours, robust, sign=sign), _value(theirs, robust, sign=sign)
@@ -60,14 +70,14 @@ def edge(ours: Side, theirs: Side, robust: Robust, *, sign: int, common: float =
     error, degrees = _error(ours, theirs, robust, sign=sign)
     if error is not None:
         error *= _unshared(ours, theirs, common)
-    if robust.kind == "success":
+    if robust.kind == "success" and not least:
         probability: float | None = _share(ours, theirs, robust, sign=sign)
     elif error is None:
         probability = None
     elif error == 0:
-        probability = 1.0 if difference > 0 else 0.0 if difference < 0 else 0.5
+        probability = 1.0 if difference > least else 0.0 if difference < least else 0.5
     else:
-        probability = float(stdtr(degrees, difference / error))
+        probability = float(stdtr(degrees, (difference - least) / error))
     return Edge(
         values=values,
         difference=difference,
@@ -75,6 +85,17 @@ def edge(ours: Side, theirs: Side, robust: Robust, *, sign: int, common: float =
         degrees=degrees,
         probability=probability,
     )
+
+
+def of_one_seed(ours: Side, theirs: Side, robust: Robust, *, sign: int) -> float | None:
+    """Return how much the objective of a single seed scatters (sd), as both sides have it together.
+
+    None without an estimate of the noise.
+    """
+    if ours.noise is None or theirs.noise is None:
+        return None
+    errors = _errors((ours, theirs), fitting(robust, ours, theirs), sign=sign, seeds=(1, 1))
+    return math.hypot(*errors) / math.sqrt(2)
 
 
 def seeds_needed(
@@ -85,15 +106,16 @@ def seeds_needed(
     sign: int,
     confidence: float,
     common: float = 0.0,
+    least: float = 0.0,
 ) -> int | None:
     """Return how many more seeds per side tell a difference of this size; None: over `MOST_SEEDS`.
 
-    Until the t statistic of the difference passes its quantile. None, too, where there is nothing
-    to be told.
+    Until the t statistic of what the difference has beyond `least` passes its quantile. None, too,
+    where there is nothing to be told.
     """
     robust = fitting(robust, ours, theirs)
     found = edge(ours, theirs, robust, sign=sign, common=common)
-    if found.difference <= 0 or ours.noise is None or theirs.noise is None:
+    if found.difference <= least or ours.noise is None or theirs.noise is None:
         return None
     if found.error == 0:
         return 0
@@ -104,7 +126,7 @@ def seeds_needed(
         error = math.hypot(*errors) * math.sqrt(1 - common)
         # Each further pair of seeds brings two degrees of freedom to the estimate of the noise.
         quantile = float(stdtrit(found.degrees + 2 * (total - seeds), confidence))
-        return not error or found.difference / error >= quantile
+        return not error or (found.difference - least) / error >= quantile
 
     # Monotone in the number of seeds: both the statistic and its quantile only get better.
     total = bisect_left(range(MOST_SEEDS + 1), x=True, lo=seeds, key=told)
