@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,12 @@ _QUIET = (
     *("-c", "gc.auto=0"),
 )
 _REGULAR = ("100644", "100755")
+
+LINK = "120000"
+"""The mode of a symbolic link."""
+
+_SHORT = 1 << 20
+"""Bytes of a file that is read without a look at how long it should be, and of a part of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Repository:
             raise RepositoryError(f"{folder} is in a bare repository: make a checkout of it first")
         self._git_dir = lines[0]
         self._id = ""
+        # Where git is told its folder, it takes the working directory for the top of the checkout.
+        self._folder = Path(lines[1])
         self.root = Path(lines[1])
         """The top folder of the checkout."""
         self.prefix = lines[2] if len(lines) > 2 else ""
@@ -138,6 +147,17 @@ class Repository:
             self._bytes(*command, given=patch.encode("utf-8", "surrogateescape"), index=index)
             return self._text("write-tree", index=index)
 
+    def without(self, tree: str, patch: str) -> str:
+        """Return the tree in which a patch that it came about by is taken back, later ones kept.
+
+        Raises:
+            RepositoryError: it does not come off cleanly.
+        """
+        with self._index(tree) as index:
+            command = ("apply", "--cached", "--reverse", "--3way", "--whitespace=nowarn", "-")
+            self._bytes(*command, given=patch.encode("utf-8", "surrogateescape"), index=index)
+            return self._text("write-tree", index=index)
+
     def patch(self, before: str, after: str, *, context: int = 3) -> str:
         """Return what changes from one tree to another as a patch; '' if nothing does."""
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--full-index")
@@ -162,16 +182,30 @@ class Repository:
             place = f"--prefix={folder}{os.sep}"
             self._bytes("checkout-index", "--all", "--force", "--quiet", place, index=index)
 
-    def hash_of(self, path: Path) -> str:
-        """Return the id that the content of a file has as a blob, and write nothing."""
-        return self.blob_of(path.read_bytes())
+    def holds(self, path: Path, blob: str) -> bool:
+        """Say whether a plain file has the content of a blob; what is none is not opened.
 
-    def blob_of(self, content: bytes) -> str:
-        """Return the id that a content has as a blob, and write nothing."""
-        # Git's own definition, without a process for each of many files.
-        kind = "sha256" if len(EMPTY) < len(self._known_id()) else "sha1"
-        head = f"blob {len(content)}\0".encode()
-        return hashlib.new(kind, head + content, usedforsecurity=False).hexdigest()
+        A file may be whatever a stranger made of it: of one that is too long, nothing is read.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(path, flags)
+        except OSError:
+            return False
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            size = status.st_size
+            if not stat.S_ISREG(status.st_mode) or (size > _SHORT and size != self._size_of(blob)):
+                return False
+            # Git's own definition, without a process for each of many files.
+            kind = "sha256" if len(EMPTY) < len(self._known_id()) else "sha1"
+            digest = hashlib.new(kind, f"blob {size}\0".encode(), usedforsecurity=False)
+            while chunk := file.read(_SHORT):
+                digest.update(chunk)
+        return digest.hexdigest() == blob
+
+    def _size_of(self, blob: str) -> int:
+        return int(self._text("cat-file", "-s", blob))
 
     def _known_id(self) -> str:
         """An id of this repository: of 40 digits, or of 64."""
