@@ -8,11 +8,13 @@ library adds more.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from trialwright import __version__
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
     import httpx2
@@ -50,7 +52,17 @@ def bare_client(key: str, *, timeout_s: float) -> httpx2.AsyncClient:
             elif name not in NEEDED:
                 del request.headers[name]
 
-    return httpx2.AsyncClient(timeout=timeout_s, event_hooks={"request": [strip]})
+    return httpx2.AsyncClient(
+        timeout=timeout_s, event_hooks={"request": [strip]}, verify=_trusted()
+    )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom every client trusts: reading the system's certificates takes longer than a request."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def closing(model: Model, client: httpx2.AsyncClient) -> Model:
