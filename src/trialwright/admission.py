@@ -33,7 +33,7 @@ LONGEST_TEXT = 20_000
 MOST_CLAIMS = 4
 """Claims that are taken up of one proposal."""
 
-RESERVED = frozenset({"user", "grid", "rerun", "healer"})
+RESERVED = frozenset({"user", "grid", "rerun", "healer", "ablation"})
 """Names in `Proposal.by` under which the study itself admits."""
 
 _PROPOSAL = TypeAdapter(Proposal)
@@ -77,7 +77,8 @@ def sift(offered: object, history: History, *, n: int, code: str, own: bool = Fa
             continue
         _take_claims(proposal, history, sifted)
         configuration = history.space.canonical(proposal.configuration)
-        canonical = replace(proposal, configuration=configuration, claims=())
+        without = proposal.without if own else None
+        canonical = replace(proposal, configuration=configuration, claims=(), without=without)
         taken.add(_key(canonical, history))
         sifted.admissions.append(
             Admission(

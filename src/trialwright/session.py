@@ -12,6 +12,7 @@ import time
 from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,7 @@ from trialwright.records import (
     Refusal,
     RunKey,
 )
+from trialwright.research import ablation
 from trialwright.scribe import Scribe
 from trialwright.task import FRESH
 
@@ -403,10 +405,11 @@ class Session:
     # -- proposing
 
     def _admit_own(self, n: int) -> bool:
-        """Admit up to `n` of the user's own configurations that were not tried yet."""
-        admitted = 0
-        for proposal in self._own:
-            if self.history.tried(proposal.configuration):
+        """Admit up to `n` of the user's configurations that were not tried yet, and ablations."""
+        admitted, taken_back = 0, ablation.due(self.history)
+        self._note(*taken_back.notices)
+        for proposal in chain(taken_back.proposals, self._own):
+            if proposal.edit is None and self.history.tried(proposal.configuration):
                 continue
             sifted = sift([proposal], self.history, n=1, code=self.history.code, own=True)
             self._note(*sifted.admissions, *sifted.refusals)
