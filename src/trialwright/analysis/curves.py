@@ -228,6 +228,18 @@ def shape_of(points: list[tuple[float, float]], *, sign: int) -> Shape | None:
     )
 
 
+def spelled(seconds: float) -> str:
+    """Return a time as people say it.
+
+    >>> spelled(300), spelled(60), spelled(90), spelled(7200)
+    ('5 minutes', '1 minute', '90 seconds', '2 hours')
+    """
+    for size, unit in ((3600, "hour"), (60, "minute")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}" + ("" if seconds == size else "s")
+    return f"{seconds:g} second" + ("" if seconds == 1 else "s")
+
+
 def dips(gain: Sequence[float], shown: Iterable[int], *, least: float) -> list[int]:
     """Return the lowest points between neighbours of `shown` that lie deeper than `least`.
 
@@ -470,7 +482,8 @@ def _plain_sentence(observation: Observation, objective: Objective, *, broken: b
     if observation.outcome == "pruned":
         return "Stopped early, behind the other trials."
     if observation.value is not None:
-        return f"{objective.metric} {observation.value:.5g}, without a curve to read."
+        after = _given(observation)
+        return f"{objective.metric} {observation.value:.5g}{after}, without a curve to read."
     return "There is no curve to read."
 
 
@@ -501,8 +514,16 @@ def _sentence(
         "unstable": f"unstable: it swings by {shape.swing:.2g} between its last steps, so"
         " differences below that say little",
     }
+    base += _given(observation)
     said = [words[finding] for finding in told(found) if finding in words]
     return f"{base}: {'; '.join(said)}." if said else f"{base}: a healthy run."
+
+
+def _given(observation: Observation) -> str:
+    """That a run was ended for having had its time; '' if it was not."""
+    given_s = observation.given_s
+    done = observation.outcome == "done" and given_s is not None
+    return f", ended after its {spelled(given_s)}" if done and given_s is not None else ""
 
 
 def _overfitting_words(pair: Pair | None, at: float) -> str:

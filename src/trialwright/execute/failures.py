@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Literal
 
+from trialwright.analysis.curves import spelled
 from trialwright.execute.lastwords import Crash, clean, crash_of
 from trialwright.execute.metrics import Collector
 from trialwright.execute.runner import Order
@@ -46,6 +47,8 @@ class Ending:
     """Ended because somebody asked the runner to."""
     breach: Literal["timed_out", "stalled", "out_of_memory_host"] | None = None
     """The limit for which the runner killed it."""
+    given_s: float | None = None
+    """Its time, where it was ended for having had it: no breach, but what every run is given."""
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
     start_error: str | None = None
@@ -67,8 +70,8 @@ def _cause(ending: Ending, tail: str, *, order: Order, collector: Collector) -> 
         return _not_started(ending.start_error, order)
     if ending.breach is not None:
         return ending.breach, _breach(ending, order.limits)
-    if ending.exit_status == 0:
-        return _without_result(order, collector)
+    if ending.given_s is not None or ending.exit_status == 0:
+        return _in_its_time(ending.given_s, order, collector)
     crash = crash_of(tail)
     for words in _candidates(crash):
         for symptom in SYMPTOMS:
@@ -202,6 +205,17 @@ def _without_result(order: Order, collector: Collector) -> tuple[Cause, str]:
     return "no_metric", f"it never reported {metric}; {found}: {remedy}" + (
         f" ({problems})" if problems else ""
     )
+
+
+def _in_its_time(given_s: float | None, order: Order, collector: Collector) -> tuple[Cause, str]:
+    """Explain a run without a usable value that ended well, or when its time was over."""
+    cause, detail = _without_result(order, collector)
+    if given_s is None:
+        return cause, detail
+    said = f"ended after its {spelled(given_s)} (`limits.budget`): {detail}"
+    if cause == "no_metric":
+        said += "; what counts has to be reported before its time is over, while it trains"
+    return cause, said
 
 
 def nearest_name(name: str, known: Sequence[str]) -> str | None:

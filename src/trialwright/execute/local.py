@@ -12,7 +12,7 @@ import select
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Self
 
@@ -52,6 +52,7 @@ STUDY = "TRIALWRIGHT_STUDY_FOLDER"
 """Environment variable of a run that names its study, by which leftovers are found."""
 
 Stop = Literal["pruned", "cancelled"]
+Budget = Literal["budget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,9 @@ class LocalRunner:
             self._swept.add(study)
             tree.sweep(STUDY, study)
 
-    def _stop(self, number: int, why: Stop | Breach, *, grace_s: float | None = None) -> None:
+    def _stop(
+        self, number: int, why: Stop | Breach | Budget, *, grace_s: float | None = None
+    ) -> None:
         with self._guarding:
             live = self._live.get(number)
             if live is None or live.stopping:
@@ -245,6 +248,9 @@ class LocalRunner:
         if live.log.too_long:
             self._cut(live)
         live.read(most=AT_ONCE)
+        if live.had_its_time(time.monotonic()) and not live.stopping:
+            live.count()
+            self._stop(live.number, "budget")
         breach = live.breach(time.monotonic())
         if breach is not None:
             self._stop(live.number, breach)
@@ -290,6 +296,8 @@ class LocalRunner:
             if live.fault is not None:
                 raise live.fault
             live.read_rest()
+            if live.given_s is not None:
+                ending = replace(ending, stopped=None, breach=None, given_s=live.given_s)
             observation = observe(live.order, live.collector, ending, live.log.tail())
             curve = live.collector.curve(POINTS)
             if len(curve.steps) > 1:

@@ -89,6 +89,11 @@ class Collector:
         return self._points.curve(points)
 
     @property
+    def reported(self) -> dict[str, list[tuple[float, float]]]:
+        """Each metric as (step, value), in the order of reporting."""
+        return self._points.reported
+
+    @property
     def last(self) -> dict[str, float]:
         """The latest value of each metric."""
         return self._points.last

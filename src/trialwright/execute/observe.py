@@ -16,12 +16,13 @@ def observe(order: Order, collector: Collector, ending: Ending, tail: str) -> Ob
     """Read a run that has ended; `collector` has taken in all of its output.
 
     `tail` is the end of its log, some hundred lines. A result that the script declared final stands
-    whatever happened afterwards. Without one, only a run that ended well is done, so that half a
-    training is never taken for a whole one.
+    whatever happened afterwards. Without one, only a run that ended well is done, or one that has
+    had the time that every run is given, so that half a training is never taken for a whole one.
     """
     objective = order.objective
     value = objective.value(collector.series(objective.metric))
     ended_well = ending.exit_status == 0 and ending.breach is None and ending.start_error is None
+    had_its_time = ending.given_s is not None and ending.stopped is None
     warnings: tuple[str, ...] = ()
     cause: Cause | None = None
     outcome: Outcome
@@ -34,7 +35,7 @@ def observe(order: Order, collector: Collector, ending: Ending, tail: str) -> Ob
         warnings = _afterwards(ending, tail, order=order, collector=collector)
     elif ending.stopped is not None:
         outcome = ending.stopped
-    elif ended_well and value is not None:
+    elif (ended_well or had_its_time) and value is not None:
         outcome = "done"
     else:
         outcome = "failed"
@@ -48,6 +49,7 @@ def observe(order: Order, collector: Collector, ending: Ending, tail: str) -> Ob
         seconds=ending.seconds,
         peak_memory_bytes=ending.peak_memory_bytes,
         exit_status=ending.exit_status,
+        given_s=ending.given_s if had_its_time else None,
         cause=cause,
         detail=detail,
         log_tail=last_lines(tail) if outcome == "failed" else "",
@@ -67,7 +69,7 @@ def _afterwards(
     ending: Ending, tail: str, *, order: Order, collector: Collector
 ) -> tuple[str, ...]:
     """Warn of a run that declared its result final and then did not end well."""
-    if ending.exit_status == 0 or ending.stopped is not None:
+    if ending.exit_status == 0 or ending.stopped is not None or ending.given_s is not None:
         return ()
     cause, detail = cause_of(ending, tail, order=order, collector=collector)
     return (f"after its result was final the run {cause.replace('_', ' ')}: {detail}",)

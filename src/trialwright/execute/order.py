@@ -85,6 +85,8 @@ def make_order(
         "TRIALWRIGHT_RUN": f"{study_folder}#{run}",
         "TRIALWRIGHT_STUDY_FOLDER": str(study_folder),
     }
+    if task.limits.budget_s is not None:
+        ours["TRIALWRIGHT_BUDGET_S"] = f"{task.limits.budget_s:g}"
     return Order(
         run=run,
         configuration=configuration,

@@ -94,6 +94,11 @@ class Points:
         return list(found.values.values()) if found else []
 
     @property
+    def reported(self) -> dict[str, list[tuple[float, float]]]:
+        """Each metric as (step, value), in the order of reporting."""
+        return {name: list(series.values.items()) for name, series in self._series.items()}
+
+    @property
     def last(self) -> dict[str, float]:
         """The latest value of each metric."""
         return {

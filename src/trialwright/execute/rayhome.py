@@ -38,7 +38,8 @@ class Home:
     def clear(self) -> None:
         """Remove what an earlier run of that name left."""
         files = self._files
-        for path in (files.log, files.metrics, files.cut, self._order.folder / EXIT):
+        own = (files.log, files.metrics, files.cut, files.counted, self._order.folder / EXIT)
+        for path in own:
             path.unlink(missing_ok=True)
 
     def take(self, news: News) -> None:
@@ -65,7 +66,8 @@ class Home:
 
         The record of the run's end comes last: what has it is complete.
         """
-        own = {self._files.metrics.name, self._files.cut.name, EXIT}
+        files = self._files
+        own = {files.metrics.name, files.cut.name, files.counted.name, EXIT}
         left, spare = [], most_bytes
         self._finish_log({file.name for file in found}, read)
         for file in sorted(found, key=lambda file: (file.name == EXIT, file.size)):

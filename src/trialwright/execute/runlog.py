@@ -59,6 +59,11 @@ class LogFiles:
         """There only if the log was cut."""
         return self.folder / "cut.json"
 
+    @property
+    def counted(self) -> Path:
+        """There only if the run was ended for having had its time: what it had reported by then."""
+        return self.folder / "counted.json"
+
 
 class RunLog:
     """Reads a log while it grows. `cap` bounds its size on disk, in bytes."""
@@ -135,6 +140,25 @@ class RunLog:
 
     def _size(self) -> int:
         return os.fstat(self._descriptor).st_size
+
+
+def write_counted(files: LogFiles, collector: Collector) -> None:
+    """Keep what a run has reported until now, all that is to count of it."""
+    told = {"final": collector.final, "reported": collector.reported}
+    write_atomically(files.counted, json.dumps(told).encode())
+
+
+def read_counted(files: LogFiles, collector: Collector) -> bool:
+    """Feed what counts of a run to a fresh collector; False if the run had not had its time."""
+    try:
+        told = json.loads(files.counted.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    for metric, points in told["reported"].items():
+        for step, value in points:
+            collector.add({metric: value}, step=step)
+    collector.add({}, final=told["final"])
+    return True
 
 
 def write_points(files: LogFiles, curve: Curve) -> None:

@@ -61,6 +61,15 @@ class _Run:
     """The point that is being worked on."""
     asked: threading.Event = field(default_factory=threading.Event)
     stopped: Stop | None = None
+    first_s: float | None = None
+    """When it first reported a metric."""
+
+    @property
+    def given_until_s(self) -> float:
+        """When it has had the time that every run is given."""
+        limits = self.order.limits
+        since = self.began_s if limits.budget_from == "start" else self.first_s
+        return math.inf if limits.budget_s is None or since is None else since + limits.budget_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +270,20 @@ class SimulatedRunner:
             tail = traceback.format_exc()
             self._finish(run, Ending(exit_status=1), tail=tail)
             return
-        limit = run.order.limits.run_s
-        left_s = math.inf if limit is None else run.began_s + limit - self._clock_s
+        limits = run.order.limits
+        left_s = math.inf if limits.run_s is None else run.began_s + limits.run_s - self._clock_s
+        given_s = run.given_until_s - self._clock_s
         if run.coming is None:
             self._finish(run, Ending(exit_status=0))
-        elif run.step_s > left_s:
-            self._clock_s += max(left_s, 0.0)
-            self._finish(run, Ending(exit_status=137, breach="timed_out"))
+        elif run.step_s > min(left_s, given_s):
+            self._clock_s += max(min(left_s, given_s), 0.0)
+            had = given_s <= left_s
+            self._finish(
+                run,
+                Ending(exit_status=143, given_s=limits.budget_s)
+                if had
+                else Ending(exit_status=137, breach="timed_out"),
+            )
         else:
             self._plan(run, after_s=run.step_s)
 
@@ -275,6 +291,7 @@ class SimulatedRunner:
         step, metrics = point
         run.coming = None
         fresh = run.collector.add(metrics, step=step)
+        run.first_s = self._clock_s if run.first_s is None else run.first_s
         for at, values in fresh:
             run.inbox(Reported(run.order.run, at, values, self._clock_s - run.began_s))
         if step is not None and not self._stepped:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,9 +23,11 @@ from trialwright.execute.runlog import (
     LogFiles,
     RunLog,
     keep_points,
+    read_counted,
     replay,
     write,
     write_atomically,
+    write_counted,
 )
 from trialwright.execute.runner import Inbox, Order, Reported, output_folder
 from trialwright.execute.slots import Slot
@@ -33,6 +36,7 @@ from trialwright.process.guard import Spawn
 from trialwright.process.memory import Meter
 from trialwright.process.sandbox import confined
 from trialwright.records import Observation
+from trialwright.task import MetricRoute
 
 EXIT = "exit.json"
 
@@ -55,6 +59,10 @@ class Underway:
         self.began = time.monotonic()
         self.heard_at = self.began
         """When it last gave a sign of life."""
+        self.first_at: float | None = None
+        """When it first reported a metric."""
+        self.given_s: float | None = None
+        """Its time, once it has had it: what it reports from then on does not count."""
         self.stopping = False
         self.fault: Exception | None = None
         """What kept the run's output from being read."""
@@ -65,14 +73,29 @@ class Underway:
         points = []
         for chunk in self.log.grown(most):
             self.heard_at = time.monotonic()
-            points += self.collector.feed(chunk)
-        points += self.collector.poll()
+            if self.given_s is None:
+                points += self.collector.feed(chunk)
+        if self.given_s is None:
+            points += self.collector.poll()
         self._report(points)
 
     def read_rest(self) -> None:
         """Take in the last of the output, once nobody writes any more."""
         self.read()
-        self._report(self.collector.finish())
+        if self.given_s is None:
+            self._report(self.collector.finish())
+
+    def had_its_time(self, now: float) -> bool:
+        """Whether it has had the time that every run is given."""
+        limits = self.order.limits
+        since = self.began if limits.budget_from == "start" else self.first_at
+        return limits.budget_s is not None and since is not None and now - since > limits.budget_s
+
+    def count(self) -> None:
+        """Let what was reported until now be all that counts, also for who reads it again."""
+        self.given_s = self.order.limits.budget_s
+        with suppress(OSError):  # the disk may be full: then all that it prints has to do
+            write_counted(self.files, self.collector)
 
     def breach(self, now: float) -> Breach | None:
         """Which limit of time the run has broken."""
@@ -92,6 +115,7 @@ class Underway:
     def _report(self, points: list[tuple[float, dict[str, float]]]) -> None:
         if points:
             self.heard_at = time.monotonic()
+            self.first_at = self.first_at or self.heard_at
         for step, metrics in points:
             seconds = time.monotonic() - self.began
             self.inbox(Reported(self.order.run, step, metrics, seconds))
@@ -154,7 +178,8 @@ def prepare(number: int, order: Order, inbox: Inbox, slot: Slot) -> Underway:
     except FileNotFoundError:
         order.folder.mkdir(parents=True)
     except FileExistsError:
-        for path in (files.log, files.metrics, files.cut, order.folder / EXIT, *order.files):
+        old = (files.log, files.metrics, files.cut, files.counted, order.folder / EXIT)
+        for path in (*old, *order.files):
             path.unlink(missing_ok=True)
     if order.code is not None:
         lay_out(order.code)
@@ -188,19 +213,25 @@ def spawn_of(live: Underway) -> Spawn:
 def recovered(order: Order) -> Observation | None:
     """Observe a run again from its folder, if it had finished; else None.
 
-    It had if it ended by itself, was stopped for a limit or pruned, or had declared its result
-    complete.
+    It had if it ended by itself, had had its time, was stopped for a limit or pruned, or had
+    declared its result complete.
     """
     files = LogFiles(order.folder)
     if not files.log.exists():
         return None
     exited = recorded(order.folder) or guessed(order)
     collector = Collector(order.metrics, workdir=order.workdir, since=exited.began_at)
-    tail = replay(files, collector, cap=order.limits.log_bytes)
-    collector.finish()
-    if exited.why in ("interrupted", "cancelled") and not collector.final:
+    counted = read_counted(files, collector)
+    # What was printed after its time was over is there to be read, and does not count.
+    reader = Collector(MetricRoute(), workdir=order.workdir) if counted else collector
+    tail = replay(files, reader, cap=order.limits.log_bytes)
+    reader.finish()
+    ending = exited.ending()
+    if counted or exited.why == "budget":
+        ending = replace(ending, stopped=None, breach=None, given_s=order.limits.budget_s)
+    elif exited.why in ("interrupted", "cancelled") and not collector.final:
         return None
-    observation = observe(order, collector, exited.ending(), tail)
+    observation = observe(order, collector, ending, tail)
     keep_points(files, collector.curve(POINTS))
     return observation
 
