@@ -16,9 +16,6 @@ from trialwright.code.domains import HALF_KNOWN
 from trialwright.code.literals import literals, parse
 from trialwright.code.written import NotPlain, number
 
-NEAR = 0.01
-"""Numbers count as near each other within this share of the larger."""
-
 BLANK = "<tuned>"
 
 _SILENT = frozenset({"ctx", "kind", "type_comment", "type_ignores", "type_params"})
@@ -54,19 +51,6 @@ def fingerprint(source: str) -> str:
     True
     """
     return _digest(tokens(parse(source)))
-
-
-def near(before: str, after: str) -> bool:
-    """Say whether two sources have one tree, every number within 1 % of the other's.
-
-    Raises:
-        SyntaxError: either source is no Python.
-
-    >>> near("lr = 0.001", "lr = 0.001005"), near("lr = 0.001", "lr = 0.002")
-    (True, False)
-    """
-    first, second = list(tokens(parse(before))), list(tokens(parse(after)))
-    return len(first) == len(second) and all(map(_alike, first, second))
 
 
 def tokens(
@@ -134,12 +118,6 @@ def _is_plain(node: ast.expr) -> bool:
     except NotPlain:
         return False
     return True
-
-
-def _alike(first: object, second: object) -> bool:
-    if isinstance(first, int | float) and isinstance(second, int | float):
-        return abs(first - second) <= NEAR * max(abs(first), abs(second))
-    return type(first) is type(second) and first == second
 
 
 def _digest(parts: Iterator[str | int | float | bool | None]) -> str:

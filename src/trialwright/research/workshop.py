@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from trialwright.code.changes import Change, describe
+from trialwright.code.forms import Form, form_of, together
 from trialwright.code.skeleton import fingerprint
 from trialwright.editable import Research
 from trialwright.errors import RepositoryError, StudyError
 from trialwright.history import History
 from trialwright.process.repository import Node, Repository, safe_path
 from trialwright.records import Edit, Proposal
+from trialwright.research.alike import alike
 from trialwright.task import Task
 
 LARGEST_FILE = 1_000_000
@@ -47,6 +50,8 @@ class Workshop:
         self._files: dict[str, dict[str, Node]] = {}
         self._contents: dict[str, bytes] = {}
         self._roots: dict[str, str] = {}
+        self._forms: dict[str, Form] = {}
+        """By tree, and by path and blob."""
 
     def root(self, history: History) -> str:
         """Return the commit at which the study began, or would begin now."""
@@ -182,7 +187,31 @@ class Workshop:
         edit = self.between(before, after)
         if after == self.tree(history, None) != before:
             return edit, ("the edit leads back to the code as it was found: that is trial 0",)
-        return edit, self.faults(edit, before=before)
+        wrong = self.faults(edit, before=before)
+        return edit, wrong or self.repeats(replace(proposal, edit=edit), history)
+
+    def repeats(self, proposal: Proposal, history: History) -> tuple[str, ...]:
+        """Return which earlier trial has nearly the code of a proposal, in words; () if none."""
+        near = alike(proposal, history, lambda tree: self.form(tree or self.tree(history, None)))
+        if near is None or proposal.edit is None:
+            return ()
+        moved = ""
+        if near.trifle == "numbers":
+            moved = self.change(self.tree(history, near.trial), proposal.edit.tree).words
+        return (near.told(moved),)
+
+    def form(self, tree: str) -> Form:
+        """Return what the editable files of a tree share with any that differ in trifles alone."""
+        if tree not in self._forms:
+            files, forms = self.files(tree), []
+            for path in self.editable(tree):
+                key = f"{path} {files[path].blob}"
+                if key not in self._forms:
+                    text = _text(self.content(tree, path))
+                    self._forms[key] = form_of(files[path].blob if text is None else text, path)
+                forms.append((path, self._forms[key]))
+            self._forms[tree] = together(forms)
+        return self._forms[tree]
 
     def faults(self, edit: Edit, *, before: str) -> tuple[str, ...]:
         """Return why an edit of tree `before` may not be made, a sentence each; () if it may."""
