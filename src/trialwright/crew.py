@@ -5,23 +5,30 @@ Proposers keep no state of a study; models need keys, a place for their answers,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from trialwright.analysis.heldout import veiled
 from trialwright.analyst import analyse, summarise
+from trialwright.editable import CodingAgent
+from trialwright.errors import ProposerError
+from trialwright.execute.environment import inherited, secret
 from trialwright.execute.runner import run_folder
 from trialwright.history import History
 from trialwright.llm import providers
 from trialwright.llm.conversation import Line
 from trialwright.llm.tape import Player, Recorder, Tape
+from trialwright.propose.author import Author
+from trialwright.propose.coder import Coder, Workplace
 from trialwright.propose.creator import Creator, Surroundings
 from trialwright.propose.executor import Executor, Explained
 from trialwright.propose.proposer import Proposer
 from trialwright.propose.team import Team, member
 from trialwright.records import Analysis, Block, Exchange, Observation, RunKey
-from trialwright.task import Agent, Task
+from trialwright.task import Agent, Environment, Someone, Task
 
 TAPE = "exchanges.jsonl"
 """In a study's folder: every answer of a model, for a replay."""
@@ -51,14 +58,19 @@ class Crew:
         self._lines = {
             one.name: Line(one, environ, tape) for one in task.team if isinstance(one, Agent)
         }
-        members = [member(one, task, self._creator) for one in task.team]
-        models = [one.name for one in task.team if isinstance(one, Agent)]
+        self._environ = environ
+        self._replayed = replay is not None
+        self.stopping = False
+        """Whether who works at length is to end it now; set by signal handlers, so without a lock.
+        """
+        members = [self._member(one) for one in task.team]
+        models = [one.name for one in task.team if isinstance(one, Agent | CodingAgent)]
         self.proposer: Proposer = members[0] if len(members) == 1 else Team(members, models=models)
 
     @property
     def asks_models(self) -> bool:
         """Whether anybody may have to wait for a model."""
-        return bool(self._lines)
+        return bool(self._lines) or any(isinstance(one, CodingAgent) for one in self._task.team)
 
     def explain(self, history: History, observation: Observation) -> Explained | None:
         """Have a failed run read by the team's first model, where code can't tell its cause."""
@@ -88,8 +100,18 @@ class Crew:
             except Empty:
                 return found
 
+    def _member(self, one: Someone) -> Proposer:
+        if not isinstance(one, CodingAgent):
+            return member(one, self._task, self._creator)
+        if self._replayed:
+            raise ProposerError(
+                f"team: {one.name} is a coding agent, whose turns can't be played back"
+            )
+        return Coder(one, workplace(one, self._folder, self._environ, lambda: self.stopping))
+
     def _creator(self, agent: Agent) -> Proposer:
-        return Creator(self._lines[agent.name], self._around)
+        asks = Creator if self._task.research is None else Author
+        return asks(self._lines[agent.name], self._around)
 
     def _first(self) -> Line | None:
         return next(iter(self._lines.values()), None)
@@ -107,6 +129,21 @@ class Crew:
             return ""
 
 
+def workplace(
+    agent: CodingAgent, folder: Path, environ: Mapping[str, str], stopping: Callable[[], bool]
+) -> Workplace:
+    """Return what a coding agent works with: no secrets of `environ` but those passed to it."""
+    kept = inherited(environ, Environment(passed=agent.passed))
+    return Workplace(
+        folder=folder,
+        environment={name: text for name, text in kept.items() if not name.startswith("GIT_")},
+        secrets=tuple(
+            value for name, value in environ.items() if secret(name, value) or name in agent.passed
+        ),
+        stopping=stopping,
+    )
+
+
 def problems(task: Task, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return one sentence for everything that would keep a member from working; () if nothing."""
     agents = [one for one in task.team if isinstance(one, Agent)]
@@ -114,6 +151,12 @@ def problems(task: Task, environ: Mapping[str, str]) -> tuple[str, ...]:
         f"team: {agent.name}: {problem}"
         for agent in agents
         if (problem := providers.problem(agent, environ))
+    ]
+    found += [
+        f"team: {agent.name}: {problem}"
+        for agent in task.team
+        if isinstance(agent, CodingAgent)
+        for problem in _coder_problems(agent, task, environ)
     ]
     if task.budget.usd is not None:
         found += [
@@ -123,3 +166,21 @@ def problems(task: Task, environ: Mapping[str, str]) -> tuple[str, ...]:
             if providers.price(agent, 1, 1) is None
         ]
     return tuple(found)
+
+
+def _coder_problems(agent: CodingAgent, task: Task, environ: Mapping[str, str]) -> Iterator[str]:
+    """Everything that would keep a coding agent from working here, a sentence each."""
+    if task.research is None:
+        yield "it edits code: the study needs a section `research`"
+    program = agent.command[0]
+    if "/" in program:
+        if not Path(program).is_absolute() or not os.access(program, os.X_OK):
+            yield f"{program} is no program: write its whole path, or a name that is on PATH"
+    elif shutil.which(program, path=environ.get("PATH")) is None:
+        yield f"the program {program!r} is not found on PATH: install it, or write its whole path"
+    for name in agent.passed:
+        if name not in environ:
+            yield f"{name} is to be passed to it and is not set here: set it, or take it out"
+    for path in agent.writable:
+        if not (Path(task.folder) / Path(path).expanduser()).exists():
+            yield f"{path} is to be writable for it and is not there: make it, or take it out"

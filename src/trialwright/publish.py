@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trialwright.campaigns.write import keep_up
+from trialwright.editable import CodingAgent
 from trialwright.errors import CampaignError, RepositoryError, TrialwrightError
 from trialwright.execute.runner import code_folder, run_folder
 from trialwright.history import History, Trial
@@ -21,10 +22,10 @@ from trialwright.process.sandbox import available
 from trialwright.records import CodeVersion, Notice, Verdict
 from trialwright.research.naming import branch_of, ref_of
 from trialwright.research.workshop import Workshop, workshop
-from trialwright.task import Task
+from trialwright.task import Agent, Someone, Task
 
 EDITORS = frozenset({"editor"})
-"""Members of a team that edit code."""
+"""Members of a team that edit code; so does every language model, and every coding agent."""
 
 WIDE = 72
 """Characters of a line of a commit's message."""
@@ -43,6 +44,11 @@ def code_version(task: Task, history: History) -> CodeVersion | None:
     )
 
 
+def edits(member: Someone) -> bool:
+    """Say whether a member of a team edits code."""
+    return isinstance(member, Agent | CodingAgent) or member in EDITORS
+
+
 def problems(task: Task, history: History, *, own: bool = False) -> list[str]:
     """Return what keeps a study from changing code here, a sentence each; [] if nothing does.
 
@@ -52,11 +58,11 @@ def problems(task: Task, history: History, *, own: bool = False) -> list[str]:
         return []
     if task.function is not None:
         return ["research changes files, and runs a command: a Python function has no files"]
-    strangers = [name for name in task.member_names if name not in EDITORS]
+    strangers = [one if isinstance(one, str) else one.name for one in task.team if not edits(one)]
     if strangers and not own:
         return [
-            f"team: {', '.join(strangers)} can't edit code: name {', '.join(sorted(EDITORS))}, or"
-            " leave the team out; proposers of your own are passed in Python"
+            f"team: {', '.join(strangers)} can't edit code: name {', '.join(sorted(EDITORS))}, or a"
+            " language model, or leave the team out; proposers of your own are passed in Python"
         ]
     try:
         shop = workshop(task)

@@ -153,6 +153,7 @@ class Study:
         Running runs are finished first; with `now` they are cancelled, and run again on resume.
         """
         self._stopping = (True, now)
+        self._crew.stopping = now
         if self._session is not None:
             self._session.stop(now=now)
 
@@ -216,6 +217,7 @@ class Study:
             _write(self.folder / "study.yaml", dump(self.task))
             self._session = session
             stopping, now = self._stopping
+            self._crew.stopping = now
             if stopping:
                 session.stop(now=now)
             try:
@@ -223,6 +225,8 @@ class Study:
             finally:
                 self._history, self._session = session.history, None
                 self._stopping = (False, False)
+                # Who thinks ahead ends it, too.
+                self._crew.stopping = True
 
     def request(self, request: Request) -> int:
         """Put a request into the ledger, for whoever runs the study; return its sequence.

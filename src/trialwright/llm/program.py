@@ -213,7 +213,7 @@ def _parsed(printed: str, question: Question[Answer]) -> Answer:
         Repair: none does, or it can't be used.
     """
     complaint = "it holds no JSON object"
-    for found in reversed(list(_objects(printed))):
+    for found in reversed(list(objects(printed))):
         try:
             answer = question.answer.model_validate(found)
         except ValidationError as error:
@@ -226,8 +226,8 @@ def _parsed(printed: str, question: Question[Answer]) -> Answer:
     raise Repair(complaint, cause="format")
 
 
-def _objects(printed: str) -> Iterator[Mapping[str, Any]]:
-    """Every outermost JSON object in a text, in order; one wrapped in a `result` is unwrapped."""
+def objects(printed: str) -> Iterator[Mapping[str, Any]]:
+    """Yield every outermost JSON object in a text; one wrapped in a `result` is unwrapped."""
     decoder = json.JSONDecoder()
     at = printed.find("{")
     while at >= 0:
@@ -240,5 +240,5 @@ def _objects(printed: str) -> Iterator[Mapping[str, Any]]:
         # `claude -p --output-format json` prints its answer as a text in an object.
         inner = found.get("result") if isinstance(found, dict) else None
         if isinstance(inner, str):
-            yield from _objects(inner)
+            yield from objects(inner)
         at = printed.find("{", end)

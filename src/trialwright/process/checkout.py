@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +40,17 @@ def lay_out(checkout: Checkout) -> None:
         store.export(checkout.tree, checkout.into)
     except RepositoryError as error:
         raise OSError(str(error)) from error
+    lay_links(checkout)
+
+
+def lay_links(checkout: Checkout) -> None:
+    """Put the links of a checkout into a tree that is laid out."""
+    root = repository(checkout.repository).root
     for path in checkout.links:
         place = checkout.into / path
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists() and not place.is_symlink():
-            place.symlink_to(store.root / path)
+            place.symlink_to(root / path)
 
 
 def altered(checkout: Checkout) -> tuple[str, ...]:
@@ -92,20 +98,22 @@ def clear(into: Path, paths: Sequence[str]) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and all in it, also what a run made unreadable; links are not followed."""
-    for place, folders, _ in os.walk(folder):
-        for name in folders:
-            inner = Path(place, name)
-            if not inner.is_symlink():
-                inner.chmod(0o700)
-    shutil.rmtree(folder)
+    """Remove a folder and all in it, also what a run made unreadable; links are not followed.
+
+    Raises:
+        OSError: something of it can't be removed.
+    """
+    # A stranger's folders may be deeper than Python's own removal, and than a path can say.
+    for words in (("chmod", "-R", "u+rwX"), ("rm", "-rf")):
+        done = subprocess.run([*words, "--", str(folder)], capture_output=True, check=False)
+    if done.returncode:
+        raise OSError(done.stderr.decode("utf-8", "replace").strip()[:500])
 
 
 def _as_it_was(checkout: Checkout, path: str, blob: str) -> bool:
     place = checkout.into / path
-    if place.is_symlink() or not place.is_file() or not _within(place.parent, checkout.into):
-        return False
-    return repository(checkout.repository).hash_of(place) == blob
+    within = _within(place.parent, checkout.into)
+    return within and repository(checkout.repository).holds(place, blob)
 
 
 def _within(folder: Path, top: Path) -> bool:

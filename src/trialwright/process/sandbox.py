@@ -58,6 +58,8 @@ class Confinement:
     scratch_bytes: int = 1 << 30
     """The size of /tmp, which is also the home, and once more of /dev/shm; both are memory."""
     gpus: bool = False
+    home: tuple[Path, ...] = ()
+    """Paths below the user's home, given above, that a program looks for below its own home."""
 
 
 def available() -> str:
@@ -134,6 +136,7 @@ def confined(
         *_namespaces(network=confinement.network),
         *_system(network=confinement.network),
         *_devices(confinement),
+        *_at_home(confinement.home),
         *_mounts(places),
         *("--remount-ro", "/", "--chdir", str(workdir), "--"),
         # The warden, and bubblewrap on the host's side, outlive SIGTERM by ignoring it.
@@ -209,6 +212,14 @@ def _devices(confinement: Confinement) -> Iterator[str]:
     yield from ("--remount-ro", "/dev", *bounded, "/tmp")  # noqa: S108
 
 
+def _at_home(paths: tuple[Path, ...]) -> Iterator[str]:
+    """Links in the home inside, which is scratch, to what lies in the user's."""
+    for path in paths:
+        if path.is_relative_to(Path.home()) and path != Path.home():
+            place = Path("/tmp") / path.relative_to(Path.home())  # noqa: S108
+            yield from ("--symlink", os.path.realpath(path), str(place))
+
+
 # -- what the command needs
 
 
@@ -218,7 +229,7 @@ def needed(
     """Return the interpreters and libraries outside the system that a command may use.
 
     These are the command's own, those that are called `python` along PATH, an active environment,
-    and this package with the interpreter that runs it.
+    and this package with the interpreter that runs it. Of a program that Node runs, its package.
     """
     found = [Path(__file__).resolve().parents[1], Path(sys.prefix), Path(sys.base_prefix)]
     found += _installation(Path(sys.executable))
@@ -257,9 +268,19 @@ def _installation(program: Path) -> Iterator[Path]:
                 yield home
         else:
             yield program
+            yield from _package(program)
         if not program.is_symlink():
             return
         program = Path(os.path.normpath(program.parent.resolve() / program.readlink()))
+
+
+def _package(program: Path) -> Iterator[Path]:
+    """The package of Node that a program belongs to, with what it brings along."""
+    for folder in program.parents:
+        if folder.parent.name == "node_modules" or folder.parent.name.startswith("@"):
+            if (folder / "package.json").is_file() and not _too_much(folder):
+                yield folder
+            return
 
 
 def _interpreter(script: Path, path: str, workdir: Path) -> Iterator[Path]:
