@@ -1,0 +1,30 @@
+"""Every measure, in the order in which a report tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from trialwright.campaigns.campaign import Campaign
+from trialwright.insight.measured import Measured
+
+Measure = Callable[[Campaign], Measured]
+"""Of one campaign."""
+
+Comparison = Callable[[Sequence[Campaign]], Measured]
+"""Of several campaigns side by side."""
+
+SINGLE: Mapping[str, Measure] = {}
+"""By name."""
+
+SEVERAL: Mapping[str, Comparison] = {}
+"""By name; those that need two campaigns say so."""
+
+
+def measured(campaign: Campaign) -> list[Measured]:
+    """Return every measure of one campaign."""
+    return [measure(campaign) for measure in SINGLE.values()]
+
+
+def compared(campaigns: Sequence[Campaign]) -> list[Measured]:
+    """Return every measure of several campaigns side by side."""
+    return [comparison(campaigns) for comparison in SEVERAL.values()]
