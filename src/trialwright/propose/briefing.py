@@ -94,15 +94,19 @@ def _kept(area: Area) -> str:
     )
 
 
-def about(task: Task) -> str:
-    """Return the goal, what counts, what seeds do, and the user's own words."""
+def about(task: Task, *, seeds: str = "") -> str:
+    """Return the goal, what counts, what seeds do, and the user's own words.
+
+    `seeds`: what is said of them; '': what the command lets one see.
+    """
     objective = task.objective
     counts = {
         "last": "the last value of a run counts",
         "best": "the best value of a run counts",
         "mean_last": f"the mean of a run's last {objective.window} values counts",
     }[objective.reduce]
-    goal = f"Goal: {objective.direction} {fence.name(objective.metric)}; {counts}. {_seeds(task)}"
+    goal = f"Goal: {objective.direction} {fence.name(objective.metric)}; {counts}. "
+    goal += seeds or _seeds(task)
     goal += _besides(task)
     if not task.description:
         return goal

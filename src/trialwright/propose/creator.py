@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -306,7 +306,7 @@ class Reading:
             rationale=suggestion.rationale[:LONGEST_RATIONALE],
             reasons={one.name: one.why[:LONGEST_WHY] for one in suggestion.changes if one.why},
             hypothesis=self._hypothesis(suggestion),
-            predicted=_interval(suggestion),
+            predicted=interval(suggestion.low, suggestion.high),
             parent=suggestion.parent,
             category=category(self._evidence, self._changed(suggestion, configuration)),
         )
@@ -346,20 +346,41 @@ class Reading:
         return {**_fitted(space.complete(known), space.active(known), changes), **unknown}
 
     def _hypothesis(self, suggestion: Suggestion) -> Hypothesis | None:
-        if not suggestion.claim:
-            return None
-        # With no trial to compare with, the claim is held to the interval.
-        best = self._history.best()
-        against = suggestion.against
-        if against is None and best is not None:
-            against = best.number
-        changed = suggestion.changes[0].name if len(suggestion.changes) == 1 else None
-        return Hypothesis(
-            claim=suggestion.claim[:LONGEST_WHY],
-            expects=suggestion.expects,
-            against=against,
-            parameter=changed,
-        )
+        moved = suggestion.changes[0].name if len(suggestion.changes) == 1 else None
+        return hypothesis(suggestion, self._history, parameter=moved)
+
+
+class Claimant(Protocol):
+    """Whatever says how a result will compare with another."""
+
+    @property
+    def claim(self) -> str:
+        """One sentence; '' for none."""
+        ...
+
+    @property
+    def expects(self) -> Literal["better", "worse", "no_worse", "same"]:
+        """What it says of the objective."""
+        ...
+
+    @property
+    def against(self) -> int | None:
+        """The trial that it compares with; None: the best."""
+        ...
+
+
+def hypothesis(said: Claimant, history: History, *, parameter: str | None) -> Hypothesis | None:
+    """Return what somebody claims of a trial to come; None where nothing is claimed."""
+    if not said.claim:
+        return None
+    # With no trial to compare with, the claim is held to the interval.
+    best = history.best()
+    against = said.against
+    if against is None and best is not None:
+        against = best.number
+    return Hypothesis(
+        claim=said.claim[:LONGEST_WHY], expects=said.expects, against=against, parameter=parameter
+    )
 
 
 def _fitted(
@@ -369,8 +390,8 @@ def _fitted(
     return {k: v for k, v in completed.items() if k in active or k in changes}
 
 
-def _interval(suggestion: Suggestion) -> Interval | None:
-    low, high = suggestion.low, suggestion.high
+def interval(low: float | None, high: float | None) -> Interval | None:
+    """Return the range that a model gave for a result; None where it gave none that can be used."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return None
     return Interval(low=min(low, high), high=max(low, high))

@@ -100,7 +100,8 @@ def line(history: History, trial: Trial, *, curves: bool = True) -> str:
     """Return a trial in a line: values, result, what became of it, and thinned curves."""
     result = digits(history)
     values = [number(trial.configuration.get(name, "-")) for name in history.space.names]
-    parts = [f"#{trial.number} {_by(history, trial)}[{', '.join(values)}]"]
+    told_values = f"[{', '.join(values)}]" if values else ""
+    parts = [f"#{trial.number} {_by(history, trial)}{told_values}".rstrip()]
     parts.append(trial.state if trial.value is None else f"= {result(trial.value)}")
     if len(trial.values) > 1:
         parts.append(f"(mean of {len(trial.values)} seeds)")

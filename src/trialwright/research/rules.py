@@ -8,7 +8,7 @@ from typing import Literal
 
 from trialwright.analysis.ucb import Node, children, nodes
 from trialwright.history import History, Trial
-from trialwright.records import Category
+from trialwright.records import Category, Proposal
 
 ABLATION = "ablation"
 """Who takes changes back again: the study itself, which looks for nothing new by it."""
@@ -36,10 +36,16 @@ class Plateau:
     reason: str
 
 
+def kind_shown(proposal: Proposal) -> Category:
+    """Return the category that an edit shows; the declared one where it tells none."""
+    edit = proposal.edit
+    shown = None if edit is None or edit.inferred == "multi" else edit.inferred
+    return shown or proposal.category
+
+
 def category_of(trial: Trial) -> Category:
-    """Return the category that a trial's edit shows; the declared one where it has none."""
-    edit = trial.proposal.edit
-    return trial.proposal.category if edit is None else edit.inferred
+    """Return the category of a trial's edit: `kind_shown` by what was proposed."""
+    return kind_shown(trial.proposal)
 
 
 def declared(trial: Trial) -> Category:
