@@ -26,6 +26,7 @@ from trialwright.expression import Scalar
 from trialwright.history import History, Run, Trial
 from trialwright.records import (
     Admission,
+    Category,
     Cause,
     Claim,
     Curve,
@@ -41,6 +42,8 @@ from trialwright.records import (
 )
 from trialwright.report.notebook import inbox
 from trialwright.report.notebook import write as notebook
+from trialwright.research.sketch import Sketch, edit_of
+from trialwright.research.workshop import workshop
 from trialwright.session import Session
 from trialwright.steering import wished
 from trialwright.study import Study
@@ -56,6 +59,15 @@ LONGEST_NOTE = 4000
 AGENT = re.compile(r"[A-Za-z0-9][\w.@-]{0,39}")
 """Names that an agent may go by."""
 
+Expectation = Literal["better", "worse", "no_worse", "same"]
+"""How a result is expected to compare with another."""
+
+OURS = (
+    "the runs of a study that changes code are not handed out: its evaluator has to be where no"
+    " agent can reach it. `trialwright run` makes them; over the protocol, start_run does"
+)
+
+_SAME: Mapping[str, Scalar] = {}
 _KEY = re.compile(r"(\d{1,9})(?:/(\d{1,9})\.(\d{1,9}))?")
 
 
@@ -70,8 +82,24 @@ class Offer:
     """Why this value, per parameter."""
     parent: int | None = None
     """The trial that is changed; None: the best so far, and the defaults before there is one."""
-    expect: Literal["better", "worse", "no_worse", "same"] | None = None
+    expect: Expectation | None = None
     """How the result will compare with the parent's: what may turn out to be wrong."""
+    claim: str = ""
+    """What the expectation rests on, in words; '': `why`."""
+    predicted: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditOffer:
+    """What an agent proposes to change in a trial's code, and why."""
+
+    sketch: Sketch
+    why: str = ""
+    category: Category = "multi"
+    """As the agent sees it; what the edit shows is found out beside it."""
+    parent: int | None = None
+    """The trial whose code is changed; None: the best so far, else the code as it was found."""
+    expect: Expectation | None = None
     claim: str = ""
     """What the expectation rests on, in words; '': `why`."""
     predicted: Interval | None = None
@@ -201,8 +229,11 @@ class Desk:
 
         Raises:
             StudyBusy: somebody runs the study and starts its runs.
-            StudyError: there is nothing to run: the budget is used up, or all has been tried.
+            StudyError: there is nothing to run: the budget is used up, or all has been tried; or
+                the study changes code.
         """
+        if self.study.task.research is not None:
+            raise StudyError(OURS)
         try:
             with self._step() as (session, runner):
                 session.propose(most=1)
@@ -243,8 +274,35 @@ class Desk:
         Raises:
             StudyError: the parent is no trial.
         """
-        request = Request(what="propose", by=self.by, proposal=self.proposal(offer))
-        sequence = self._ask_for(request)
+        return self._offer(self.proposal(offer))
+
+    def propose_edit(self, offer: EditOffer) -> Admission | Refusal | None:
+        """Offer a change of code; it is admitted as a trial, or refused with every reason.
+
+        None: as for `propose`.
+
+        Raises:
+            StudyError: the study changes no code, the parent is no trial, or the sketch can't be
+                made an edit.
+        """
+        return self._offer(self.edit_proposal(offer))
+
+    def edit_proposal(self, offer: EditOffer) -> Proposal:
+        """Return an offer of code as a proposal: complete, its edit not yet looked into.
+
+        Raises:
+            StudyError: as for `propose_edit`.
+        """
+        shop, history = workshop(self.study.task), self.history()
+        parent = history.best() if offer.parent is None else self.trial(offer.parent)
+        number = parent.number if parent else None
+        edit = edit_of(offer.sketch, shop, shop.tree(history, number))
+        proposal = self._proposal(parent, offer)
+        return replace(proposal, edit=edit, category=offer.category)
+
+    def _offer(self, proposal: Proposal) -> Admission | Refusal | None:
+        _check_words(proposal)
+        sequence = self._ask_for(Request(what="propose", by=self.by, proposal=proposal))
         self._serve(lambda: sequence in self.history().answers)
         return self.history().answers.get(sequence)
 
@@ -256,22 +314,28 @@ class Desk:
         """
         history = self.history()
         parent = history.best() if offer.parent is None else self.trial(offer.parent)
-        values = {**(parent.configuration if parent else {}), **offer.change}
+        changed = [*offer.change]
+        proposal = self._proposal(parent, offer, offer.change)
+        if proposal.hypothesis is not None and len(changed) == 1:
+            about = replace(proposal.hypothesis, parameter=changed[0])
+            proposal = replace(proposal, hypothesis=about)
+        return replace(proposal, reasons=dict(offer.reasons))
+
+    def _proposal(
+        self, parent: Trial | None, offer: Offer | EditOffer, change: Mapping[str, Scalar] = _SAME
+    ) -> Proposal:
+        """What every offer says: on top of which trial, why, and what is expected of it."""
         number = parent.number if parent else None
         hypothesis = None
         if offer.expect is not None:
-            changed = [*offer.change]
             hypothesis = Hypothesis(
-                claim=offer.claim or offer.why,
-                expects=offer.expect,
-                against=number,
-                parameter=changed[0] if len(changed) == 1 else None,
+                claim=offer.claim or offer.why, expects=offer.expect, against=number
             )
+        values = {**(parent.configuration if parent else {}), **change}
         return Proposal(
-            configuration=history.space.complete(values),
+            configuration=self.history().space.complete(values),
             by=self.by,
             rationale=offer.why,
-            reasons=dict(offer.reasons),
             hypothesis=hypothesis,
             predicted=offer.predicted,
             parent=number,
@@ -409,6 +473,25 @@ class Desk:
             detail=told.detail,
         )
         return withhold(observation, self.history().task)
+
+
+def _check_words(proposal: Proposal) -> None:
+    """Refuse what no ledger can hold: text that is none, or without end."""
+    claimed = proposal.hypothesis.claim if proposal.hypothesis else ""
+    given = [value for value in proposal.configuration.values() if isinstance(value, str)]
+    words = [proposal.rationale, claimed, *proposal.reasons.values(), *proposal.reasons, *given]
+    length = sum(map(len, words))
+    if length > admission.LONGEST_TEXT:
+        raise StudyError(f"{length} characters of words; {admission.LONGEST_TEXT} are allowed")
+    held = proposal.predicted
+    if held is not None and not (math.isfinite(held.low + held.high) and held.low <= held.high):
+        raise StudyError(f"{held.low} to {held.high} is no range: two finite numbers, low first")
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        raise StudyError(
+            "the words of the proposal are no text: they hold half a character"
+        ) from None
 
 
 def _check_told(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
 from tests.app.commands import clear, command, environment, lay_out, ran
+from tests.research.conftest import EVALUATOR, TRAIN, git
 from tests.test_desk import coordinator
 from trialwright.history import read
 
@@ -214,3 +216,41 @@ def test_beside_a_run_the_verbs_are_served(tmp_path: Path) -> None:
         assert f"process {process.pid} is running the study" in asked.stderr
     trials = by_hand(tmp_path, "history", "--by", "agent")["trials"]
     assert [(trial["trial"], trial["state"]) for trial in trials] == [(offered["trial"], "done")]  # type: ignore[attr-defined]
+
+
+def test_an_edit_is_proposed_as_a_patch(tmp_path: Path) -> None:
+    """From a file or standard input, as `git diff` writes it; its runs are not handed out."""
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "evaluator.py").write_text(EVALUATOR)
+    (tmp_path / "study.yaml").write_text(
+        f"name: loss\ngoal: minimize loss\ncommand: [{sys.executable}, train.py]\n"
+        "research: {editable: [train.py], sandbox: none}\nbudget: {trials: 3}\n"
+    )
+    (tmp_path / ".gitignore").write_text("runs\n*.patch\n")
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "begin")
+    (tmp_path / "train.py").write_text(TRAIN.replace("RATE = 0.5", "RATE = 0.75"))
+    patch = git(tmp_path, "diff", "-U1") + "\n"
+    git(tmp_path, "checkout", "train.py")
+    (tmp_path / "mine.patch").write_text(patch)
+    words = ("propose", "--patch", "-", "--category", "architecture", "--why", "nearer")
+    offered = by_hand(tmp_path, *words, stdin=patch)
+    assert offered["trial"] == 0
+    assert offered["edit"]["declared"] == "architecture"  # type: ignore[index]
+    assert offered["edit"]["inferred"] == "hyperparameter"  # type: ignore[index]
+    again = ran(tmp_path, "propose", "--patch", "mine.patch")
+    clear(again)
+    assert "trial 0" in again.stderr
+    for wrong, reason in (
+        (("--patch", "none.patch"), "can't be read"),
+        (("--patch", "mine.patch", "--set", "lr=1"), "give --patch or --set"),
+        (("--patch", ".gitignore"), "does not apply"),
+    ):
+        answer = ran(tmp_path, "propose", *wrong)
+        clear(answer)
+        assert reason in answer.stderr
+    asked = ran(tmp_path, "ask")
+    clear(asked)
+    assert "not handed out" in asked.stderr
+    assert git(tmp_path, "status", "--porcelain") == ""

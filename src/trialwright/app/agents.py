@@ -47,6 +47,19 @@ class Expectation(StrEnum):
     same = "same"
 
 
+class Kind(StrEnum):
+    """Kinds of changes of code."""
+
+    hyperparameter = "hyperparameter"
+    architecture = "architecture"
+    optimizer = "optimizer"
+    schedule = "schedule"
+    data = "data"
+    regularization = "regularization"
+    systems = "systems"
+    multi = "multi"
+
+
 class What(StrEnum):
     """Kinds of claims."""
 
@@ -134,16 +147,34 @@ def propose(
     expect: Annotated[
         Expectation | None, typer.Option(help="How it will compare with the parent.")
     ] = None,
+    patch: Annotated[
+        Path | None, typer.Option(help="A change of code, as git diff has it; - is standard input.")
+    ] = None,
+    category: Annotated[Kind, typer.Option(help="What kind of change of code it is.")] = Kind.multi,
     study: StudyOption = None,
     by: By = "agent",
     json: Json = False,
 ) -> None:
-    """Offer a configuration; it becomes a trial, or is refused with every reason."""
+    """Offer a configuration, or an edit; it becomes a trial, or is refused with every reason."""
     from trialwright.app import visiting
-    from trialwright.desk import Offer
+    from trialwright.desk import EditOffer, Offer
+    from trialwright.research.sketch import Sketch
 
-    offer = Offer(change={}, why=why, parent=parent, expect=expect.value if expect else None)
-    visiting.propose(visiting.Visit(study, by, json), values or (), offer)
+    visit = visiting.Visit(study, by, json)
+    if patch is None:
+        offer = Offer(change={}, why=why, parent=parent, expect=expect.value if expect else None)
+        visiting.propose(visit, values or (), offer)
+        return
+    if values:
+        raise StudyError("an edit is proposed without values: give --patch or --set")
+    edit = EditOffer(
+        sketch=Sketch(),
+        why=why,
+        category=category.value,
+        parent=parent,
+        expect=expect.value if expect else None,
+    )
+    visiting.propose_edit(visit, patch, edit)
 
 
 @verbs.command()

@@ -18,7 +18,7 @@ from trialwright.analysis.importance import Influence
 from trialwright.app.documents import Document, Json, goals_document, plain
 from trialwright.desk import Assignment
 from trialwright.history import History, Note, State, Trial
-from trialwright.records import Observation, Proposal
+from trialwright.records import Category, Edit, Observation, Proposal
 from trialwright.task import Task
 
 Sort = Literal["number", "value"]
@@ -85,6 +85,7 @@ def task_digest(task: Task, history: History) -> Document:
             for parameter in task.space.parameters
         ],
         "constraints": list(task.space.constraints),
+        **_research(task),
         "command": list(task.command),
         "budget": plain(task.budget),
         "trials": {"total": len(history.trials), **dict(sorted(states.items()))},
@@ -157,6 +158,8 @@ def proposal_digest(proposal: Proposal) -> Document:
         document["reasons"] = {name: _short(text) for name, text in proposal.reasons.items()}
     if proposal.parent is not None:
         document["parent"] = proposal.parent
+    if proposal.edit is not None:
+        document["edit"] = edit_digest(proposal.edit, proposal.category)
     if hypothesis is not None:
         document["expects"] = hypothesis.expects
         document["against"] = hypothesis.against
@@ -168,6 +171,28 @@ def proposal_digest(proposal: Proposal) -> Document:
             "level": predicted.level,
         }
     return document
+
+
+def edit_digest(edit: Edit, declared: Category) -> Document:
+    """Return a change of code in short; the patch itself is `read_diff`'s."""
+    return {
+        "summary": _short(edit.summary),
+        "files": list(edit.files[:MOST]),
+        "added": edit.added,
+        "removed": edit.removed,
+        "nodes": edit.nodes,
+        "declared": declared,
+        "inferred": edit.inferred,
+    }
+
+
+def _research(task: Task) -> Document:
+    """What of the code may be changed, where any may."""
+    plan = task.research
+    if plan is None:
+        return {}
+    frozen = ", ".join(plan.frozen) or "all that git tracks and is not editable"
+    return {"research": {"editable": [*plan.editable], "frozen": frozen, "lines": plan.lines}}
 
 
 def assignment_digest(assignment: Assignment, *, metric: str) -> Document:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json as json_text
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -22,11 +23,13 @@ from trialwright.app.digest import (
 )
 from trialwright.app.place import to_run
 from trialwright.app.running import opened
-from trialwright.desk import Desk, Offer, Told
+from trialwright.desk import Desk, EditOffer, Offer, Told
 from trialwright.errors import StudyError
 from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.records import Admission, Cause, Refusal
+from trialwright.research.sketch import Sketch
+from trialwright.research.workshop import LARGEST_PATCH
 from trialwright.space import Space
 from trialwright.studyfile.fields import scalar
 from trialwright.studyfile.tree import Unreadable, read
@@ -89,14 +92,45 @@ def propose(visit: Visit, values: Sequence[str], offer: Offer) -> None:
     """Offer a configuration: what `values` set, NAME=VALUE each."""
     desk = visit.desk()
     change = dict(value_of(text, desk.study.task.space) for text in values)
-    match desk.propose(
-        Offer(change=change, why=offer.why, parent=offer.parent, expect=offer.expect)
-    ):
-        case Admission() as admitted:
-            visit.say(
-                {"trial": admitted.number, **proposal_digest(admitted.proposal)},
-                f"trial {admitted.number}: {settings(admitted.proposal.configuration)}",
-            )
+    _answer(visit, desk.propose(replace(offer, change=change)))
+
+
+def propose_edit(visit: Visit, patch: Path, offer: EditOffer) -> None:
+    """Offer a change of code: a patch in a file; `-` is standard input."""
+    text = patch_of(patch)
+    _answer(visit, visit.desk().propose_edit(replace(offer, sketch=Sketch(patch=text))))
+
+
+def patch_of(path: Path) -> str:
+    """Read a patch.
+
+    Raises:
+        StudyError: it can't be read, is empty, is too large, or is no text.
+    """
+    try:
+        if str(path) == "-":
+            content = sys.stdin.buffer.read(LARGEST_PATCH + 1)
+        else:
+            with path.open("rb") as file:
+                content = file.read(LARGEST_PATCH + 1)
+        text = content.decode()
+    except OSError as error:
+        raise StudyError(f"the patch can't be read: {error}") from None
+    except UnicodeDecodeError as error:
+        raise StudyError(f"the patch in {path} is no UTF-8 text: {error}") from None
+    if len(content) > LARGEST_PATCH:
+        raise StudyError(f"the patch in {path} is longer than {LARGEST_PATCH} bytes")
+    if not text.strip():
+        raise StudyError(f"there is no patch in {path}: write one with `git diff`")
+    return text
+
+
+def _answer(visit: Visit, answer: Admission | Refusal | None) -> None:
+    match answer:
+        case Admission(number=number, proposal=proposal):
+            said = proposal.edit.summary if proposal.edit else settings(proposal.configuration)
+            document = {"trial": number, **proposal_digest(proposal)}
+            visit.say(document, f"trial {number}: {said}")
         case Refusal(faults=faults):
             if visit.json:
                 visit.say({"trial": None, "faults": list(faults)})

@@ -27,7 +27,7 @@ LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def prompt(name: str) -> str:
-    """Return the text of a prompt: `guide`, `tune`, `review`."""
+    """Return the text of a prompt: `guide`, `code`, `tune`, `review`."""
     return files(__package__).joinpath("prompts", f"{name}.md").read_text(encoding="utf-8")
 
 
@@ -36,7 +36,7 @@ def server(tools: Tools) -> MCPServer:
     built = MCPServer(
         "trialwright",
         title="Trialwright",
-        instructions=prompt("guide"),
+        instructions=prompt("guide") + (prompt("code") if tools.code else ""),
         version=__version__,
         log_level="WARNING",
     )
@@ -56,6 +56,9 @@ def server(tools: Tools) -> MCPServer:
         tools.write_claim,
     ):
         built.add_tool(_answering(tool, ToolError), structured_output=False)
+    if tools.code is not None:
+        for more in (tools.code.read_code, tools.code.read_diff, tools.code.propose_edit):
+            built.add_tool(_answering(more, ToolError), structured_output=False)
     _add_resources(built, tools)
     for name, title in (("tune", "Tune the study"), ("review", "Review the study")):
         built.prompt(name, title=title, description=title)(_without_arguments(prompt, name))

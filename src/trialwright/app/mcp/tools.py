@@ -24,12 +24,14 @@ from trialwright.app.digest import (
     trial_digest,
 )
 from trialwright.app.documents import Document, plain
+from trialwright.app.mcp.answers import answered
+from trialwright.app.mcp.code import CodeTools
 from trialwright.bench import Bench
 from trialwright.desk import Desk, Offer, Told
-from trialwright.errors import StudyBusy, StudyError
+from trialwright.errors import StudyError
 from trialwright.expression import Scalar
 from trialwright.history import History, Run, State
-from trialwright.records import Admission, Cause, Interval, Refusal, RunKey
+from trialwright.records import Cause, Interval, RunKey
 from trialwright.report.notebook.recall import memory_page
 
 LONGEST_WAIT_S = 600.0
@@ -43,6 +45,8 @@ class Tools:
 
     def __init__(self, desk: Desk, bench: Bench) -> None:
         self._desk, self._bench = desk, bench
+        self.code = CodeTools(desk) if desk.study.task.research is not None else None
+        """What an agent may do with code; None where the study changes none."""
 
     def read_task(self) -> str:
         """Read what is to be improved: goal, parameters and their domains, budget, best so far."""
@@ -103,14 +107,7 @@ class Tools:
             claim=claim,
             predicted=interval,
         )
-        match self._desk.propose(offer):
-            case Admission() as admitted:
-                answer: Document = {"admitted": True, "trial": admitted.number}
-                return _text({**answer, **proposal_digest(admitted.proposal)})
-            case Refusal(faults=faults):
-                raise StudyError("refused: " + "; ".join(faults))
-            case None:
-                raise StudyBusy("noted; whoever runs the study has not answered yet: read_history")
+        return answered(self._desk.propose(offer))
 
     def start_run(self, trial: int | None = None) -> str:
         """Start a run here: of a queued trial, else the next one; then call wait_run."""
