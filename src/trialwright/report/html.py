@@ -27,6 +27,7 @@ from trialwright.report.figures import figures
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.notebook.inbox import came
 from trialwright.report.rows import chosen, row
+from trialwright.report.story import story
 from trialwright.report.team import section
 from trialwright.report.tree import grown, reading
 
@@ -53,6 +54,7 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             analysis=analysis,
             announced=seeds.announced(history),
             measure=seeds.measure(history.task),
+            story=story(history),
             facts=facts(history),
             team=section(history),
             claims=claim_rows(history),

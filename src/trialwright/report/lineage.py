@@ -168,7 +168,7 @@ def _told(link: Link, found: Lineage, history: History, *, mark: str) -> list[st
     title += f" ({', '.join(names)})" if names else ""
     told = [title]
     if link.gain is not None:
-        told.append(_gained(link, sign=history.task.objective.sign))
+        told.append(gained(link, sign=history.task.objective.sign))
     told.append(link.change or _begins(link, history))
     details = [str(link.size)] if link.size else []
     told.append(", ".join([*details, link.category, f"by {link.by}"]))
@@ -181,7 +181,8 @@ def _begins(link: Link, history: History) -> str:
     return "from nothing before it" if link.before is None else "nothing changed"
 
 
-def _gained(link: Link, *, sign: int) -> str:
+def gained(link: Link, *, sign: int) -> str:
+    """Say what a trial gained over the one that it was built on, where the two can be compared."""
     assert link.gain is not None
     said = words.moved(link.gain, sign=sign, than=f"trial {link.before}")
     if link.exact:

@@ -6,6 +6,7 @@ Text from outside is escaped, so that it neither formats nor becomes HTML where 
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from trialwright import __version__
 from trialwright.history import History
@@ -14,6 +15,7 @@ from trialwright.report.claimed import claim_rows
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.html import environment, facts, template
 from trialwright.report.rows import chosen, row
+from trialwright.report.story import story
 from trialwright.report.team import section
 
 ROWS = 100
@@ -29,12 +31,14 @@ def to_markdown(history: History, analysis: FinalAnalysis) -> str:
     surroundings.filters["text"] = text
     surroundings.filters["code"] = code
     surroundings.filters["fenced"] = fenced
+    surroundings.filters["patch"] = partial(fenced, language="diff")
     rows = [row(trial, history) for trial in chosen(history, most=ROWS)]
     rendered = surroundings.from_string(template("report.md.j2")).render(
         history=history,
         analysis=analysis,
         announced=seeds.announced(history),
         measure=seeds.measure(history.task),
+        story=story(history),
         facts=facts(history),
         team=section(history),
         claims=claim_rows(history),
@@ -70,11 +74,11 @@ def code(value: object) -> str:
     return f"{ticks}{pad}{inner}{pad}{ticks}"
 
 
-def fenced(value: object) -> str:
+def fenced(value: object, language: str = "text") -> str:
     """Set several lines as a block of code that nothing in them can end."""
     inner = words.plain(str(value))
     ticks = "`" * max(_longest(inner) + 1, 3)
-    return f"{ticks}text\n{inner.rstrip()}\n{ticks}"
+    return f"{ticks}{language}\n{inner.rstrip()}\n{ticks}"
 
 
 def _longest(inner: str) -> int:
