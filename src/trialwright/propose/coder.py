@@ -32,7 +32,7 @@ from trialwright.process.sandbox import Confinement, confined
 from trialwright.propose import codebrief, fence
 from trialwright.records import Category, Edit, Hypothesis, Interval, Proposal
 from trialwright.research import rules
-from trialwright.research.harvest import harvest, read_small, with_history
+from trialwright.research.harvest import Harvest, harvest, read_small, with_history
 from trialwright.research.workshop import LARGEST_PATCH, Workshop, workshop
 from trialwright.task import Task
 
@@ -310,24 +310,22 @@ class _Turn:
         given = "" if tracked else read_small(top / own)
         said = _said(_struck(given, self._at.secrets), _struck(printed, self._at.secrets))
         found = harvest(self._shop, self._tree, top, ours=(*links, *(() if tracked else (own,))))
-        faults = list(found.faults)
-        edit = None
-        if found.changes and len(found.changes) <= self._plan.lines:
-            edit = self._shop.edit(self._tree, found.changes)
-        if edit is not None:
-            faults += self._faults(edit)
-        elif not faults:
-            faults.append(
-                "it changed more files than one edit may have lines"
-                if found.changes
-                else "it changed nothing"
-            )
-        if edit is not None and len(edit.patch) > LARGEST_PATCH:
-            edit = None
-        if self._holds_secret(found.changes):
-            edit = None
-            faults.append("the edit holds a secret of the environment")
+        edit, faults = self._edit(found)
         return self._proposal(said, edit, fault="; ".join(faults))
+
+    def _edit(self, found: Harvest) -> tuple[Edit | None, list[str]]:
+        """The edit that the changes amount to, if they can be one; and all that is wrong."""
+        faults = list(found.faults)
+        if self._holds_secret(found.changes):
+            # Before git has it.
+            return None, [*faults, "the edit holds a secret of the environment"]
+        if len(found.changes) > self._plan.lines:
+            return None, [*faults, "it changed more files than one edit may have lines"]
+        if not found.changes:
+            return None, faults or ["it changed nothing"]
+        edit = self._shop.edit(self._tree, found.changes)
+        faults += self._faults(edit)
+        return (edit if len(edit.patch) <= LARGEST_PATCH else None), faults
 
     def _faults(self, edit: Edit) -> tuple[str, ...]:
         """What is wrong with an edit, or a repeat in it."""

@@ -269,7 +269,7 @@ def _git(
 
 
 def _below(path: str, tops: set[str]) -> bool:
-    return path in tops or any(str(top) in tops for top in PurePosixPath(path).parents)
+    return any(path == top or path.startswith(f"{top}/") for top in tops)
 
 
 def _outside(shop: Workshop, wrong: dict[str, str]) -> Iterator[str]:
