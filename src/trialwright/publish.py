@@ -24,7 +24,7 @@ from trialwright.research.naming import branch_of, ref_of
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Agent, Someone, Task
 
-EDITORS = frozenset({"editor"})
+EDITORS = frozenset({"editor", "tree"})
 """Members of a team that edit code; so does every language model, and every coding agent."""
 
 WIDE = 72

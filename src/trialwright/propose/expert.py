@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,23 @@ class Expert:
         return proposals[:n]
 
 
+def far(task: Task, history: History, n: int, rng: np.random.Generator) -> list[Proposal]:
+    """Return up to `n` draws from the usual ranges, each the most promising of `SCATTERED`.
+
+    Large steps, for a search that small ones no longer take anywhere. None before the first result.
+    """
+    evidence = Evidence(task, history, Prior(task))
+    search = _Search(evidence, rng)
+    proposals: list[Proposal] = []
+    while evidence.values and len(proposals) < n:
+        scored = search.drawn([p.configuration for p in proposals])
+        if scored is None or scored.move is None:
+            break
+        move = replace(scored.move, text="small steps lead nowhere any more: draw anew")
+        proposals.append(words.proposal(evidence, scored.configuration, move=move))
+    return proposals
+
+
 def _opening(evidence: Evidence, rng: np.random.Generator) -> list[Proposal]:
     """Return the first proposal of a study, unless it was made: a sensible default."""
     if evidence.heirloom is not None and evidence.is_new(evidence.heirloom.configuration):
@@ -131,9 +148,10 @@ class _Search:
     def best_besides(self, taken: Sequence[Configuration]) -> Scored | None:
         """Return the best candidate that is neither in the history nor in `taken`."""
         avoided = {_key(configuration) for configuration in taken}
-        spread = self._spread(taken, avoided)
-        if spread is not None:
-            return spread
+        if self._evidence.is_flat and self._rng.random() < SPREADING * _weight(self._evidence):
+            spread = self.drawn(taken)
+            if spread is not None:
+                return spread
         pool = {key: found for key, found in self._pool.items() if key not in avoided}
         if len(pool) < ENOUGH:
             pool |= self._fresh(self._candidates(taken), avoided | pool.keys())
@@ -158,14 +176,12 @@ class _Search:
         self._pool = dict(pool)
         return self._first_legal(configurations, scores, judge=judge, avoided=avoided)
 
-    def _spread(self, taken: Sequence[Configuration], avoided: set[str]) -> Scored | None:
-        """Return a draw from the usual ranges, where small steps would tell nothing; else None.
+    def drawn(self, taken: Sequence[Configuration]) -> Scored | None:
+        """Return a draw from the usual ranges, as where small steps would tell nothing.
 
         What differs by no more than chance is best found among configurations that differ much.
         """
-        evidence = self._evidence
-        if not evidence.is_flat or self._rng.random() >= SPREADING * _weight(evidence):
-            return None
+        evidence, avoided = self._evidence, {_key(configuration) for configuration in taken}
         best = evidence.best[0]
         drawn = self._prior.scatter(self._rng, best.configuration, SCATTERED)
         fresh = list(self._fresh(drawn, avoided).values())

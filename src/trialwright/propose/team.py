@@ -16,6 +16,7 @@ import numpy as np
 from trialwright.errors import ProposerError
 from trialwright.history import History
 from trialwright.propose.baselines import Random
+from trialwright.propose.codetree import CodeTree
 from trialwright.propose.credit import JUDGES, PRIOR, Standing, in_line, standings
 from trialwright.propose.editor import Editor
 from trialwright.propose.expert import Expert
@@ -64,6 +65,8 @@ def member(
             if name.role == "skeptic":
                 return Skeptic(name.name, name.area)
             return Posted(member(name.member, task), name)
+        case "tree" if task.research is not None:
+            return CodeTree()
         case "expert" | "tree" | "inquirer" | "editor" | "random":
             return _PLAIN[name]()
         case "tpe" | "gp" | "cmaes":
