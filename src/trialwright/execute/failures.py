@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Literal
 
 from trialwright.analysis.curves import spelled
-from trialwright.execute.lastwords import Crash, clean, crash_of
+from trialwright.execute.confines import held_back
+from trialwright.execute.lastwords import Crash, candidates, clean, crash_of
 from trialwright.execute.metrics import Collector
 from trialwright.execute.runner import Order
 from trialwright.execute.symptoms import SYMPTOMS, Symptom, package
@@ -73,25 +74,27 @@ def _cause(ending: Ending, tail: str, *, order: Order, collector: Collector) -> 
     if ending.given_s is not None or ending.exit_status == 0:
         return _in_its_time(ending.given_s, order, collector)
     crash = crash_of(tail)
-    for words in _candidates(crash):
-        for symptom in SYMPTOMS:
-            match = symptom.pattern.search(words)
-            if match and symptom.exit_status in (None, ending.exit_status):
-                return symptom.cause, _explained(symptom, match, crash=crash, order=order)
+    known = _known(ending, crash, order)
+    if known is not None:
+        return known
     series = collector.series(order.objective.metric)
     if series and not math.isfinite(series[-1]):
         return "diverged", f"{_last_line(crash)}; {_diverged(order.objective.metric, series)}"
     return _unknown(ending, crash)
 
 
-def _candidates(crash: Crash) -> Iterator[str]:
-    """The texts in which to look for a symptom, the most telling first."""
-    if crash.exceptions:
-        # The exception that ended the run with what was printed behind it, then its own causes.
-        yield f"{crash.exceptions[0]}\n{crash.behind}"
-        yield from crash.exceptions[1:]
-    else:
-        yield crash.behind
+def _known(ending: Ending, crash: Crash, order: Order) -> tuple[Cause, str] | None:
+    """What a bound of the sandbox, or a known text, says of a death."""
+    if order.confinement is not None:
+        held = held_back(order.confinement, ending.exit_status, crash)
+        if held is not None:
+            return held
+    for words in candidates(crash):
+        for symptom in SYMPTOMS:
+            match = symptom.pattern.search(words)
+            if match and symptom.exit_status in (None, ending.exit_status):
+                return symptom.cause, _explained(symptom, match, crash=crash, order=order)
+    return None
 
 
 def _explained(symptom: Symptom, match: re.Match[str], *, crash: Crash, order: Order) -> str:

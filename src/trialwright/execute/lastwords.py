@@ -7,6 +7,7 @@ judges nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trialwright.emit import TAG
@@ -74,6 +75,16 @@ def crash_of(tail: str) -> Crash:
             break
         exceptions.append(said)
     return Crash(exceptions=tuple(filter(None, exceptions)), behind=behind, place=place)
+
+
+def candidates(crash: Crash) -> Iterator[str]:
+    """Yield the texts in which to look for why a run died, the most telling first."""
+    if crash.exceptions:
+        # The exception that ended the run with what was printed behind it, then its own causes.
+        yield f"{crash.exceptions[0]}\n{crash.behind}"
+        yield from crash.exceptions[1:]
+    else:
+        yield crash.behind
 
 
 def last_lines(tail: str) -> str:
