@@ -97,10 +97,10 @@ class CodeLook:
         editable = self._shop.editable(tree)
         for path in list(dict.fromkeys([*editable, *self._shop.files(tree)]))[:SEARCHED]:
             for at, line in self._hits(tree, path, text):
-                found.append(f"{fence.path(path)}:{at}: {line.strip()}")
+                found.append(f"{fence.path(path)}:{at}:{line[: fence.LONGEST_LINE]}")
                 if len(found) == FOUND:
-                    return fence.fenced("\n".join([*found, "... more"]), most=MOST)
-        return fence.fenced("\n".join(found), most=MOST) if found else "no line contains that"
+                    return fence.source("\n".join([*found, "... more"])[:MOST])
+        return fence.source("\n".join(found)[:MOST]) if found else "no line contains that"
 
     def show_diff(self, number: int, against: int | None = None) -> str:
         """What a trial changed of its parent's code; or how it differs from another trial's."""

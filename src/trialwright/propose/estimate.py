@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from trialwright.errors import TrialwrightError
 from trialwright.history import History
 from trialwright.llm import providers
-from trialwright.propose import briefing
+from trialwright.propose import author, briefing, codebrief
 from trialwright.propose.creator import left
 from trialwright.propose.credit import shares
 from trialwright.records import Exchange
@@ -34,6 +35,12 @@ WRITTEN = 250
 """Tokens of an answer whose model is not told to think hard; else the most that it may take.
 
 190 to 260 in whole studies."""
+
+EDITED = 400
+"""The same of an edit, with its reasons."""
+
+EDITING = 6_000
+"""Characters of the state of the search where code is edited, about, once there are trials."""
 
 UNBOUNDED = 10
 """Trials that are reckoned with where the budget names no number."""
@@ -243,11 +250,23 @@ def _averages(had: Sequence[Exchange]) -> tuple[float, float, float]:
 
 def _guess(task: Task, agent: Agent) -> tuple[float, float, float]:
     """The same of a member that was never asked: a full prompt, and an answer of usual length."""
-    fixed = len(briefing.instructions(task, agent)) + FRAME
-    read = (fixed + _state(task)) / CHARACTERS
+    edits = task.research is not None
+    fixed = FRAME + len(
+        author.instructions(task, agent) if edits else briefing.instructions(task, agent)
+    )
+    read = (fixed + (_code(task) + EDITING if edits else _state(task))) / CHARACTERS
     hard = agent.effort not in (None, "minimal", "low")
-    written = agent.output_tokens if hard else min(WRITTEN, agent.output_tokens)
+    usual = EDITED if edits else WRITTEN
+    written = agent.output_tokens if hard else min(usual, agent.output_tokens)
     return 1 if agent.cli else REQUESTS, read, written
+
+
+def _code(task: Task) -> int:
+    """Characters of the code that is shown; what can't be read is told when the study begins."""
+    try:
+        return len(codebrief.code(task, History()))
+    except TrialwrightError:
+        return 0
 
 
 def _state(task: Task) -> int:

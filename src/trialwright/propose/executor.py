@@ -115,6 +115,9 @@ class Executor:
         """Whether code could not tell the cause, and no like failure was explained yet."""
         if observation.outcome != "failed" or observation.cause != "other":
             return False
+        if history.trials[observation.run.trial].proposal.edit is not None:
+            # What printed last is read by whoever edits next: no configuration would cure it.
+            return False
         explained = [
             run.observation
             for trial in history.trials
