@@ -1,7 +1,8 @@
 """Kill a running study at random moments, resume it, and count what was lost or done twice.
 
 The training script itself keeps the books: it appends a line to a file at its start and at its end.
-Other faults than this one are in `faults.py`.
+Other faults than this one are in `faults.py`; studies that change code are killed by
+`research_kill9.py`.
 
     python benchmarks/kill9.py [--quick] [--rounds 100] [--seed 0]
 """
@@ -9,27 +10,24 @@ Other faults than this one are in `faults.py`.
 from __future__ import annotations
 
 import argparse
-import json
 import random
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.breaking.audit import Counts, audit, survivors
+from benchmarks.breaking.audit import Counts, audit
+from benchmarks.breaking.killing import kill_and_resume, tell
 from benchmarks.breaking.scene import Scene
-from benchmarks.breaking.warm import wait
 
 TRIALS = 30
 PACE = 0.2
 """Some runs end within the moment that a bereft guard grants, others don't."""
-COMMAND = ("trialwright.app.cli", "run", "study.yaml", "--plain")
 TARGETS = {"lost": 0, "twice": 0, "orphans": 0, "repeated_numbers": 0}
 
 
-def kill_and_resume(root: Path, rounds: int, rng: random.Random) -> Counts:
+def killed(root: Path, rounds: int, rng: random.Random) -> Counts:
     """Kill `rounds` times, over as many studies as that takes."""
     counts = Counts()
     number = 0
@@ -38,26 +36,9 @@ def kill_and_resume(root: Path, rounds: int, rng: random.Random) -> Counts:
         scene.trials, scene.pace = TRIALS, PACE
         scene.write()
         number += 1
-        while _session(scene, counts, rounds=rounds) is None:
-            pass
+        kill_and_resume(scene, counts, rounds=rounds)
         counts.add(audit(scene.name, folder=scene.study, book=scene.book, trials=TRIALS))
     return counts
-
-
-def _session(scene: Scene, counts: Counts, *, rounds: int) -> int | None:
-    """Start the study as a user would, and kill it; return its status if it ended by itself."""
-    process = scene.start_cold(*COMMAND)
-    if counts.rounds < rounds:
-        scene.until_random_moment(process, start_s=1.0)
-        process.send_signal(signal.SIGKILL)
-    status = wait(process, within_s=300)
-    if status != -signal.SIGKILL:
-        if status != 0:
-            counts.notes.append(f"{scene.name}: status {status}: {scene.tail()}")
-        return status if status is not None else 1
-    counts.rounds += 1
-    counts.orphans += len(survivors(scene.mark))
-    return None
 
 
 def main() -> None:
@@ -69,17 +50,8 @@ def main() -> None:
     arguments = parser.parse_args()
     rounds = arguments.rounds or (15 if arguments.quick else 100)
     with tempfile.TemporaryDirectory() as root:
-        counts = kill_and_resume(Path(root), rounds, random.Random(arguments.seed))
-    shown = {
-        name: getattr(counts, name) for name in ("rounds", "finished", "interrupted", *TARGETS)
-    }
-    for name, value in shown.items():
-        print(f"{name:>18}  {value}")
-    for note in counts.notes:
-        print(note)
-    ok = all(shown[name] == target for name, target in TARGETS.items()) and not counts.notes
-    print(json.dumps({**shown, "targets": TARGETS, "ok": ok}))
-    sys.exit(0 if ok else 1)
+        counts = killed(Path(root), rounds, random.Random(arguments.seed))
+    tell(counts, ("rounds", "finished", "interrupted"), TARGETS)
 
 
 if __name__ == "__main__":
