@@ -16,7 +16,6 @@ EMBEDDING = 16
 HIDDEN = 256
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
-WEIGHT_DECAY = 0.0
 PARTS = 40
 
 
@@ -66,7 +65,7 @@ def main(seed: int) -> None:
     torch.set_num_threads(1)
     data = evaluate.encoded("train")
     model = Predictor()
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     for part in range(PARTS):
         seconds = evaluate.CPU_SECONDS * (part + 1) / PARTS
         train_until(seconds, model, optimizer, data)
