@@ -222,7 +222,9 @@ def _best(trial: Trial, history: History) -> Message:
     if gain is not None:
         than = f"trial {against.number}"
         text += f", {words.moved(gain, sign=objective.sign, than=than)}"
-    if verdict.probability is not None:
+    if verdict.simpler:
+        text += ", as good with less code"
+    elif verdict.probability is not None:
         text += f", real with probability {words.probability(verdict.probability)}"
     text += f"\n{words.line(words.configuration(trial.configuration), most=600)}"
     if trial.proposal.rationale:

@@ -275,7 +275,10 @@ def test_a_verdict_is_about_the_gain_less_its_price() -> None:
     dearer = [value + 4 * 0.1 * deviation for value in first]
     p = stats.ttest_ind(second, dearer, alternative="greater").pvalue
     assert verdict.probability == pytest.approx(1 - p)
-    assert f"less {0.4 * deviation:.3g} for 400 more nodes a real gain" in verdict.sentence
+    assert (
+        f"better, by more than the {0.4 * deviation:.3g} that 400 more nodes of code have to gain"
+        f" with probability {1 - p:.2f}" in verdict.sentence
+    )
     free = stats.ttest_ind(second, first, alternative="greater").pvalue
     assert 1 - free > 0.95 > 1 - p
     assert verdict.status == "unconfirmed"

@@ -359,11 +359,12 @@ def _weighed(
         return "unconfirmed", f"better, {_UNKNOWN}"
     if comparison.exact:
         return "kept", "better, and no seed has made any difference so far"
-    real = f"better, {'real' if price is None else f'{price.less} a real gain'} with probability"
+    what = "real" if price is None else f"by more than {price.least}"
     if probability >= confidence:
-        return "kept", f"{real} {f'{probability:.3f}' if probability <= 0.999 else 'over 0.999'}"
+        surely = f"{probability:.3f}" if probability <= 0.999 else "over 0.999"
+        return "kept", f"better, {what} with probability {surely}"
     more = f"{needed} more {_plural(needed)} each" if needed else f"over {MOST_SEEDS} seeds each"
-    return "unconfirmed", f"{real} {probability:.2f}; {more} would tell"
+    return "unconfirmed", f"better, {what} with probability {probability:.2f}; {more} would tell"
 
 
 def _as_good(

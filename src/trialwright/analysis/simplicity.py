@@ -81,9 +81,11 @@ class Price:
         return self.nodes / STEP * self.each * self.deviation
 
     @property
-    def less(self) -> str:
-        """What comes off the gain, in words."""
-        return f"less {self.amount:.3g} for {_counted(self.nodes, 'more node')}"
+    def least(self) -> str:
+        """What is to be gained, in words."""
+        return (
+            f"the {self.amount:.3g} that {_counted(self.nodes, 'more node')} of code have to gain"
+        )
 
     def too_much(self, difference: float) -> str:
         """Say that a gain is not worth its code."""

@@ -88,6 +88,8 @@ def rivalry(history: History) -> str:
     sign = history.task.objective.sign
     sure = words.probability(found.probability)
     said = words.moved(found.difference, sign=sign, than=f"trial {rival.number}")
+    if best is not None and best.verdict is not None and best.verdict.simpler:
+        return f"{said}, the best before it, and as good within noise: kept for having less code."
     if found.probability >= confidence and found.difference > 0:
         return f"{said}, the best before it: confirmed, real with probability {sure}."
     return (
