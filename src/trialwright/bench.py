@@ -151,9 +151,10 @@ class Bench:
             with self._guarding:
                 if self._jobs:
                     continue
-                if not session.going:
+                busy = bool(session.going) or session.trying
+                if not busy:
                     self._session = self._thread = None
-                return bool(session.going)
+                return busy
 
     def _launch(self, session: Session, trial: int | None) -> RunKey:
         if session.free <= 0:
@@ -161,6 +162,9 @@ class Bench:
             raise StudyError(f"no more runs fit on this machine; wait for one of: {going}")
         if trial is None and not session.due():
             session.propose(most=1)
+            while session.trying and not session.due():
+                session.launch(())
+                session.take(session.wait())
         due = [key for key in session.due() if trial in (None, key.trial)]
         if due:
             self._wanted.add(due[0].trial)

@@ -16,8 +16,9 @@ from trialwright.ledger import Ledger
 from trialwright.propose.proposer import Proposer
 from trialwright.records import Notice
 from trialwright.task import Task
+from trialwright.tryout import Tried
 
-Happening = Event | Offered
+Happening = Event | Offered | Tried
 """What reaches a session: from its runner, or from who was asked."""
 
 Watch = Callable[[History, Event | None], None]

@@ -242,6 +242,8 @@ class Refusal:
     faults: tuple[str, ...]
     request: int | None = None
     """Sequence of the request that offered it; None: a member of the team did."""
+    cause: Cause | None = None
+    """Why its code failed when it was run for a moment; None: it was refused unseen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from trialwright import __version__, steering
-from trialwright.admission import Sifted, ask, gave_up, nothing_left, sift
+from trialwright.admission import FRUITLESS, Sifted, ask, gave_up, nothing_left, sift
 from trialwright.analysis import agenda
 from trialwright.analysis.compare import judge, renewed
 from trialwright.analysis.curves import diagnose
@@ -31,6 +31,7 @@ from trialwright.edits import changed
 from trialwright.ending import advice, blocked, hopeless, runs_left, searched, spent
 from trialwright.errors import StudyError
 from trialwright.execute.keep import Folders, Keeper, shortage
+from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import make_order, run_seed
 from trialwright.execute.provenance import CodeWatch, machine
 from trialwright.execute.runner import Event, Finished, Handle, Order, Reported, run_folder
@@ -54,6 +55,7 @@ from trialwright.records import (
 from trialwright.research import ablation
 from trialwright.scribe import Scribe
 from trialwright.task import FRESH
+from trialwright.tryout import Passed, Tried, Tryouts
 
 DECIDED = "what the budget kept for seeds of the best trials is used, or was not needed"
 
@@ -83,6 +85,9 @@ class Session:
         self._inbox: queue.SimpleQueue[Happening | None] = queue.SimpleQueue()
         self._ahead = post.ahead(self._inbox.put) if post.ahead else None
         self._handles: dict[RunKey, Handle] = {}
+        self._tryouts = Tryouts(
+            post.task, post.folder, environ=post.environ, seed=self._seed, inbox=self._inbox.put
+        )
         self._retries: set[RunKey] = set()
         self._failures: list[Observation] = []
         self._proved = False
@@ -123,7 +128,12 @@ class Session:
     @property
     def free(self) -> int:
         """How many more runs could go on now."""
-        return self._slots - len(self._handles)
+        return self._slots - len(self._handles) - self._tryouts.going
+
+    @property
+    def trying(self) -> bool:
+        """Whether what was proposed is still to be run for a moment, and is no trial yet."""
+        return bool(self._tryouts)
 
     def due(self) -> list[RunKey]:
         """Return the runs that should be started, in order."""
@@ -135,7 +145,7 @@ class Session:
 
     def end(self) -> Closed | None:
         """Return why the session is over, or None while there is something to do."""
-        if self._handles:
+        if self._handles or self._tryouts.going:
             return None
         reason: Literal["budget", "exhausted"] = "budget"
         if self._hopeless():
@@ -145,7 +155,7 @@ class Session:
         used_up = spent(self._task.budget, self.history, now=self._clock())
         if used_up and blocked(self._task.budget, self.history, now=self._clock()):
             return Closed(reason="budget", sentence=used_up)
-        if self.due() or not self._searched() or self._granted(1):
+        if self.due() or self._tryouts or not self._searched() or self._granted(1):
             full = self._full()
             return Closed(reason="stopped", sentence=full) if full else None
         if self._exhausted and not used_up:
@@ -164,23 +174,47 @@ class Session:
         self._note(*granted)
         free = 0 if granted and most == 1 else self._vacant(most)
         if budget.trials is not None:
-            free = min(free, budget.trials - len(self.history.trials))
+            free = min(free, budget.trials - len(self.history.trials) - len(self._tryouts))
         if self._searched() or (free > 0 and self._admit_own(free)):
             return
         if self._ahead is not None:
             self._ahead.ask(self.history, self._read, vacant=self._vacant(None), queued=self.due())
-        elif free > 0:
+        elif free > 0 and not self._tryouts:
             self._scribe.write_ahead()
             sifted = ask(self._post.proposer, self._task, self.history, n=free, seed=self._seed)
             self._admit(sifted)
-            self._fruitless = 0 if sifted.admissions else self._fruitless + 1
-            self._exhausted = bool(self._fruitless) and gave_up(sifted, self._task, self._fruitless)
+            if not sifted.admissions:
+                self._fruitless += 1
+                self._exhausted = gave_up(sifted, self._task, self._fruitless)
 
     def _admit(self, sifted: Sifted) -> None:
         self._note(*self._post.crew.told())
         for notice in sifted.notices:
             self._say(notice)
-        self._note(*sifted.refusals, *sifted.claims, *sifted.admissions)
+        self._note(*sifted.refusals, *sifted.claims)
+        for admission in sifted.admissions:
+            self._take_in(admission)
+
+    def _take_in(self, admission: Admission) -> None:
+        """Admit a proposal, unless its code is to be run for a moment first."""
+        if self._tryouts.wanted(admission.proposal, self.history, self._post.runner):
+            self._tryouts.add(admission)
+        else:
+            self._fruitless = 0
+            self._note(replace(admission, number=len(self.history.trials)))
+
+    def _tried(self, tried: Tried) -> None:
+        """Admit what was run for a moment, or refuse it."""
+        match self._tryouts.ended(tried):
+            case Passed(admission, notice):
+                if notice is not None:
+                    self._say(notice)
+                self._fruitless = 0
+                self._note(self._answer(admission.proposal, request=admission.request, own=True))
+            case Refusal() as refusal:
+                self._note(refusal)
+                self._fruitless += refusal.request is None
+                self._exhausted = self._exhausted or self._fruitless >= FRUITLESS
 
     def _read(self, after: int) -> list[Entry]:
         """The ledger, with all that is known: what whoever thinks aside has to know."""
@@ -189,7 +223,7 @@ class Session:
 
     def _vacant(self, most: int | None) -> int:
         """How many slots would stay empty, at most `most`, and no more than the budget has runs."""
-        free = self._slots - len(self._handles) - len(self.due())
+        free = self._slots - len(self._handles) - len(self.due()) - len(self._tryouts)
         runs = self._task.budget.runs
         free = free if runs is None else min(free, runs - self.history.launches)
         return free if most is None else min(free, most)
@@ -237,12 +271,13 @@ class Session:
         if self._ending() or self._full():
             return
         self._look_at_code()
+        self._tryouts.start(self._post.runner, self.history, most=self._slots - len(self._handles))
         ready: list[Order] = []
         launched = len(self._handles)
         for key in self.due():
             if only is not None and key.trial not in only:
                 continue
-            if len(self._handles) + len(ready) >= self._slots:
+            if len(self._handles) + len(ready) + self._tryouts.going >= self._slots:
                 break
             order = self._order(key)
             if self._held(order, ready):
@@ -314,6 +349,10 @@ class Session:
             if isinstance(happening, Offered):
                 self._offered(happening)
                 continue
+            if isinstance(happening, Tried):
+                self._tried(happening)
+                self._post.watch(self.history, None)
+                continue
             event = self._shown(happening)
             match event:
                 case Reported():
@@ -323,6 +362,8 @@ class Session:
                     self._observed(observation)
             self._post.watch(self.history, event)
         self._scribe.close_blocks()
+        if self._stop != "no":
+            self._tryouts.stop()
         if self._stop == "now":
             for handle in self._handles.values():
                 handle.stop("cancelled")
@@ -367,6 +408,8 @@ class Session:
                 self._note(judge(trial, self.history))
         self._scribe.listen()
         self._serve(opening=True)
+        if self._post.by:
+            self._try_out_here()
         self._write()
         self._scribe.catch_up()
 
@@ -401,6 +444,17 @@ class Session:
         self._pace = Pace(self.history)
         self._failures.clear()
         self._proved = bool(self.history.done(code=version.id))
+
+    def _try_out_here(self) -> None:
+        """Run for a moment what was offered, on this machine: a step does not come again."""
+        if not self._tryouts:
+            return
+        with LocalRunner(replace(self._task.runner, kind="local", workers=1)) as runner:
+            while self._tryouts:
+                self._tryouts.start(runner, self.history, most=1)
+                happening = self._inbox.get()
+                if isinstance(happening, Tried):
+                    self._tried(happening)
 
     # -- proposing
 
@@ -448,8 +502,9 @@ class Session:
 
     def _offered(self, offered: Offered) -> None:
         if self._ahead is not None:
-            self._admit(self._ahead.answered(offered, self.history, queued=self.due()))
-            self._exhausted = self._ahead.exhausted
+            queued = [*self.due(), *[None] * len(self._tryouts)]
+            self._admit(self._ahead.answered(offered, self.history, queued=queued))
+            self._exhausted = self._ahead.exhausted or self._fruitless >= FRUITLESS
 
     def _judge_early(self, event: Reported) -> None:
         run = event.run
@@ -589,11 +644,15 @@ class Session:
             if own:
                 offered = steering.wished(request.text, self.history)
             if offered is not None and sequence not in self.history.answers:
-                self._note(self._answer(offered, request=sequence, own=own))
+                answer = self._answer(offered, request=sequence, own=own)
+                if isinstance(answer, Admission):
+                    self._take_in(answer)
+                else:
+                    self._note(answer)
             if request.observation is not None:
                 self._told(request.observation)
 
-    def _answer(self, offered: Proposal, *, request: int, own: bool) -> Admission | Refusal:
+    def _answer(self, offered: Proposal, *, request: int | None, own: bool) -> Admission | Refusal:
         """What becomes of a proposal that came through a door."""
         used_up = spent(self._task.budget, self.history, now=self._clock())
         if used_up:

@@ -25,6 +25,10 @@ from trialwright.study import Study
 from trialwright.task import Budget, Task
 
 MakeTask = Callable[..., Task]
+
+UNTRIED = Research(editable=("train.py",), sandbox="none", smoke_s=0.0)
+"""Edits are not run before they become trials, so that what the full run shows is seen."""
+
 Files = Mapping[str, str | None]
 
 
@@ -208,7 +212,8 @@ def test_a_run_that_changes_a_frozen_file_counts_for_nothing(
         "import evaluator",
         'open("evaluator.py", "w").write("def loss(x):\\n    return 0.0\\n")\nimport evaluator',
     )
-    history = run(task_of(budget=Budget(trials=2)), tmp_path / "study", {"train.py": cheat})
+    task = task_of(budget=Budget(trials=2), research=UNTRIED)
+    history = run(task, tmp_path / "study", {"train.py": cheat})
     run_ = history.trials[1].run
     assert run_ is not None
     assert run_.observation is not None
@@ -278,7 +283,8 @@ def test_a_double_of_the_evaluator_counts_for_nothing(
         'open("evaluator/__init__.py", "w").write("def loss(x):\\n    return 0.0\\n")\n'
         "import evaluator",
     )
-    history = run(task_of(budget=Budget(trials=2)), tmp_path / "study", {"train.py": cheat})
+    task = task_of(budget=Budget(trials=2), research=UNTRIED)
+    history = run(task, tmp_path / "study", {"train.py": cheat})
     run_ = history.trials[1].run
     assert run_ is not None
     assert run_.observation is not None
