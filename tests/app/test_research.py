@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.app.commands import clear, lay_out, ran
+from tests.app.test_autoresearch import checkout
 from tests.research.conftest import git
+from trialwright.studyfile import load
 
 TRAIN = """\
 import argparse
@@ -149,3 +151,163 @@ def test_diff_says_what_it_can_not_show(studied: Path) -> None:
     assert "is that which was found" in first.stderr
     for words in (("--from", "start"), ("--diff", "--from", "99"), ("--diff", "--from", "begin")):
         clear(ran(studied, "show", "1", *words))
+
+
+def test_research_reads_the_repository_and_runs(tmp_path: Path) -> None:
+    """One command in a repository: guesses are told, the dry run proves the metric, the study runs.
+
+    Nothing that git tracks is changed, and only the study file is new to it.
+    """
+    folder = repository(tmp_path / "project", program_md="Make the loss small.\n")
+    head = git(folder, "rev-parse", "HEAD")
+    answer = ran(folder, "research", "--trials", "3", "--sandbox", "none")
+    assert answer.returncode == 0, answer.stderr
+    for told in (
+        "editable: train.py (guessed)",
+        "frozen: the 2 other files that git tracks",
+        "goal: minimize val_loss\n  guessed: ",
+        "notes for agents: program.md (guessed)",
+        "dry run: val_loss = ",
+        "wrote study.yaml, which git does not track",
+        "all 3 trials of the budget are done",
+    ):
+        assert told in answer.stdout, told
+    assert "--seed={seed}" in answer.stdout
+    assert git(folder, "status", "--porcelain") == "?? study.yaml"
+    assert git(folder, "rev-parse", "HEAD") == head
+    task = load(folder / "study.yaml")
+    assert task.research is not None
+    assert (task.research.editable, task.research.program) == (("train.py",), "program.md")
+    assert (task.name, task.seeds.confirm) == ("project", 3)
+    assert git(folder, "rev-parse", "trialwright/project")
+
+
+def test_research_again_resumes(tmp_path: Path) -> None:
+    """The same words go on with the study; a larger budget is taken, other words are refused."""
+    folder = repository(tmp_path / "project")
+    words = ("research", "--sandbox", "none", "--goal", "minimize val_loss", "--editable",
+             "train.py", "--no-dry-run")  # fmt: skip
+    assert ran(folder, *words, "--trials", "2").returncode == 0
+    written = (folder / "study.yaml").read_bytes()
+    again = ran(folder, *words, "--trials", "3")
+    assert again.returncode == 0, again.stderr
+    assert "trial 2 started" in again.stdout
+    assert "trial 0 started" not in again.stdout
+    by_file = ran(tmp_path, "research", "project/study.yaml", "--trials", "3")
+    assert by_file.returncode == 0, by_file.stderr
+    for more in (("--goal", "maximize val_loss"), ("--editable", "*.py"), ("--time-budget", "5m"),
+                 ("--metric-regex", "(?P<val_loss>x)"), ("--team", "claude -p")):  # fmt: skip
+        refused = ran(folder, "research", *more)
+        clear(refused)
+        assert "says otherwise" in refused.stderr
+        assert more[0] in refused.stderr
+    assert (folder / "study.yaml").read_bytes() == written
+
+
+def test_research_takes_everything_by_option(tmp_path: Path) -> None:
+    """Each option stands in the study file, which may lie elsewhere and names the repository."""
+    folder = repository(tmp_path / "project", notes_txt="Be brief.\n")
+    (tmp_path / "studies").mkdir()
+    answer = ran(
+        tmp_path, "research", "project", "--editable", "train.py", "--editable", "lib/**",
+        "--frozen", "evaluator.py", "--command", "python train.py --seed={seed}",
+        "--goal", "minimize bits", "--metric-regex", r"val_loss: (\S+)", "--time-budget", "20s",
+        "--from", "first-metric", "--memory", "2GB", "--program", "notes.txt", "--trials", "1",
+        "--time", "1h", "--runs", "9", "--team", "editor", "--sandbox", "none", "--name", "bits",
+        "--output", "studies/bits.yaml", "--runs-folder", "studies/there", "--limit", "1m",
+        "--json",
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert all(json.loads(line) for line in answer.stdout.splitlines())
+    assert "wrote studies/bits.yaml" in answer.stderr
+    task = load(tmp_path / "studies" / "bits.yaml")
+    plan = task.research
+    assert plan is not None
+    assert (plan.editable, plan.frozen) == (("train.py", "lib/**"), ("evaluator.py",))
+    assert (plan.program, plan.sandbox) == ("notes.txt", "none")
+    assert (task.name, task.folder) == ("bits", str(folder))
+    assert task.metrics.patterns == (r"val_loss: (?P<bits>\S+)",)
+    assert (task.limits.budget_s, task.limits.budget_from) == (20, "first_metric")
+    assert task.limits.memory_bytes == 2_000_000_000
+    assert (task.budget.trials, task.budget.runs, task.budget.time_s) == (1, 9, 3600)
+    assert (tmp_path / "studies" / "there" / "ledger.db").is_file()
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def test_research_says_what_is_wrong(tmp_path: Path) -> None:
+    """No repository, a dirty one, no metric, no script, a wrong option: one message, status 2.
+
+    Nothing is written.
+    """
+    folder = repository(tmp_path / "project")
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    alone = ("--sandbox", "none")
+    for words, said in (
+        ((str(plain), *alone), "research needs a git repository"),
+        ((str(tmp_path / "none"), *alone), "is no folder"),
+        ((str(tmp_path / "none.yaml"), *alone), "does not exist"),
+        ((str(folder), *alone, "--goal", "smaller"), "--goal"),
+        ((str(folder), *alone, "--metric-regex", "("), "no regular expression"),
+        ((str(folder), *alone, "--metric-regex", "x"), "--goal"),
+        ((str(folder), *alone, "--time-budget", "soon"), "--time-budget 'soon' is no duration"),
+        ((str(folder), *alone, "--memory", "much"), "--memory 'much' is no size"),
+        ((str(folder), *alone, "--from", "start"), "--time-budget"),
+        ((str(folder), *alone, "--command", "make train"), "--editable"),
+        ((str(folder), *alone, "--goal", "minimize missing"), "missing was not found"),
+        ((str(folder), *alone, "--editable", "nothing.py"), "matches no file that is committed"),
+        ((str(folder), *alone, "--team", "tpe"), "can't edit code"),
+    ):
+        answer = ran(tmp_path, "research", *words)
+        clear(answer)
+        assert said in answer.stderr, answer.stderr
+    (folder / "train.py").write_text(TRAIN + "# mine\n")
+    dirty = ran(folder, "research", *alone)
+    clear(dirty)
+    assert "train.py differ from what is committed" in dirty.stderr
+    assert sorted(path.name for path in folder.iterdir()) == [".git", "evaluator.py", "train.py"]
+
+
+def test_research_proves_by_a_run_of_what_is_committed(tmp_path: Path) -> None:
+    """A script that fails, or prints no metric, is told with its last lines; nothing is written.
+
+    The dry run works on a copy: what it writes does not come to lie in the checkout.
+    """
+    broken = repository(tmp_path / "broken", train_py="raise SystemExit('no data here')\n")
+    answer = ran(broken, "research", "--sandbox", "none", "--goal", "minimize loss")
+    clear(answer)
+    assert "no data here" in answer.stderr
+    assert not (broken / "study.yaml").exists()
+    noisy = repository(
+        tmp_path / "noisy", train_py='open("model.bin", "w").close()\nprint("val_loss:", 1.0)\n'
+    )
+    answer = ran(noisy, "research", "--sandbox", "none", "--trials", "1")
+    assert answer.returncode == 0, answer.stderr
+    assert "nothing hands the script a seed" in answer.stdout
+    assert not (noisy / "model.bin").exists()
+
+
+def test_research_takes_an_autoresearch_checkout_at_its_word(tmp_path: Path) -> None:
+    """Goal, patterns, limit and notes are those of program.md; results.tsv is kept up."""
+    folder = tmp_path / "ar"
+    checkout(folder)
+    answer = ran(folder, "research", "--sandbox", "none", "--trials", "1")
+    assert answer.returncode == 0, answer.stderr
+    task = load(folder / "study.yaml")
+    assert task.research is not None
+    assert (task.objective.metric, len(task.metrics.patterns)) == ("val_bpb", 2)
+    assert (task.research.editable, task.research.results) == (("train.py",), "results.tsv")
+    rows = (folder / "runs" / "ar" / "results.tsv").read_text().splitlines()
+    assert rows[0].split("\t")[1] == "val_bpb"
+    assert len(rows) == 2
+
+
+def test_research_leaves_another_study_file_alone(tmp_path: Path) -> None:
+    """A study.yaml that tunes a configuration is not taken for a study of code, nor overwritten."""
+    folder = repository(tmp_path / "project")
+    lay_out(folder)
+    (folder / "train.py").write_text(TRAIN)
+    answer = ran(folder, "research", "--sandbox", "none")
+    clear(answer)
+    assert "has no section `research`" in answer.stderr
+    assert "--output" in answer.stderr

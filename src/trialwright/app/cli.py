@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from trialwright.app import agents, optuna_commands
+from trialwright.app import agents, optuna_commands, research_command
 from trialwright.errors import StudyError, TrialwrightError
 
 app = typer.Typer(
@@ -497,6 +497,7 @@ def version() -> None:
     typer.echo(f"trialwright {__version__}")
 
 
+research = app.command("research")(research_command.research)
 import_ = app.command("import")(optuna_commands.import_)
 export = app.command("export")(optuna_commands.export)
 

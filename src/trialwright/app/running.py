@@ -36,11 +36,17 @@ class Changes:
     trials: int | None = None
     workers: int | None = None
     seed: int | None = None
+    runs: int | None = None
+    time_s: float | None = None
 
     def applied(self, task: Task) -> Task:
         """Return the task with the changes."""
         if self.trials is not None:
             task = replace(task, budget=replace(task.budget, trials=self.trials))
+        if self.runs is not None:
+            task = replace(task, budget=replace(task.budget, runs=self.runs))
+        if self.time_s is not None:
+            task = replace(task, budget=replace(task.budget, time_s=self.time_s))
         if self.workers is not None:
             task = replace(task, runner=replace(task.runner, workers=self.workers))
         if self.seed is not None:

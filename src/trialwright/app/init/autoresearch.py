@@ -69,6 +69,45 @@ class Checkout:
     """Why its results.tsv can't be read."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a checkout's program.md says of a study of it."""
+
+    metric: str
+    direction: Direction
+    source: str
+    """Where the goal comes from."""
+    command: tuple[str, ...]
+    patterns: tuple[str, ...]
+    editable: tuple[str, ...]
+    readable: tuple[str, ...]
+    limit: str
+
+
+def said_of(checkout: Checkout, goal: str | None = None) -> Said:
+    """Return what a study of a checkout is to be like.
+
+    Raises:
+        StudyError: nothing says what it is about; the message says what to name.
+    """
+    metric, direction, source = _goal(checkout, Wishes(script=checkout.folder, goal=goal))
+    cache = _CACHE.search(checkout.program)
+    return Said(
+        metric=metric,
+        direction=direction,
+        source=source,
+        command=tuple(_command(checkout)),
+        patterns=tuple(_pattern(key) for key in _read_off(checkout, metric)),
+        editable=tuple(_editable(checkout)),
+        readable=(str(Path(cache[0]).expanduser()),) if cache else (),
+        limit=_limit(checkout),
+    )
+
+
+def _pattern(key: str) -> str:
+    return f"^{key}:\\s+(?P<{key}>\\S+)"
+
+
 def init_autoresearch(wishes: Wishes, output: Path | None = None) -> int:
     """Write a study file for the checkout in `wishes.script`, and tell what was found.
 
@@ -185,7 +224,7 @@ def _lines(checkout: Checkout, wishes: Wishes) -> Iterator[str]:
     yield "metrics:"
     yield "  regex:  # from the block that a run prints at its end"
     for key in _read_off(checkout, metric):
-        yield f"    - '^{key}:\\s+(?P<{key}>\\S+)'"
+        yield f"    - '{_pattern(key)}'"
     yield "research:"
     yield f"  editable: [{_listed(editable)}]"
     yield from _frozen(checkout, editable)

@@ -6,7 +6,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -66,7 +66,7 @@ def init_study(wishes: Wishes) -> int:
     Raises:
         StudyError: the script can't be used, or the dry run proves that the file would not work.
     """
-    limit_s = _limit(wishes.limit)
+    limit_s = limit_of(wishes.limit)
     _check_output(wishes)
     script = read_script(wishes.script)
     draft, candidates = _draft(script, wishes)
@@ -76,7 +76,7 @@ def init_study(wishes: Wishes) -> int:
     proof = None
     if wishes.dry_run:
         try:
-            draft, proof = _proved(draft, candidates, wishes, limit_s=limit_s)
+            draft, proof = proved(draft, candidates, wishes, limit_s=limit_s)
         except KeyboardInterrupt:
             typer.echo("interrupted: nothing was written", err=True)
             return INTERRUPTED
@@ -87,7 +87,7 @@ def init_study(wishes: Wishes) -> int:
     if draft.written_by and not _agreed(text, wishes):
         typer.echo("nothing was written", err=True)
         return REFUSED
-    _write(wishes.output, text)
+    put(wishes.output, text)
     tell(draft, proof, output=wishes.output)
     return DONE
 
@@ -108,7 +108,12 @@ def _agreed(text: str, wishes: Wishes) -> bool:
     return typer.confirm(f"Write this to {wishes.output}?", default=True)
 
 
-def _limit(text: str) -> float:
+def limit_of(text: str) -> float:
+    """Return the time limit of the dry run in seconds.
+
+    Raises:
+        StudyError: the text says none.
+    """
     limit_s = seconds(Tree(text, Place(1, 1), text=text))
     if limit_s is None or limit_s <= 0:
         raise StudyError(f"--limit {text!r} is no duration: write, e.g., 90s, 10m or 1h")
@@ -227,15 +232,22 @@ def _check_required(interface: Interface, wishes: Wishes) -> None:
         )
 
 
-def _proved(
-    draft: Draft, candidates: Sequence[Reported], wishes: Wishes, *, limit_s: float
+def proved(
+    draft: Draft,
+    candidates: Sequence[Reported],
+    wishes: Wishes,
+    *,
+    limit_s: float,
+    text: Callable[[Draft], str] = compose,
 ) -> tuple[Draft, Proof]:
     """Run the draft once; take another route where its own found nothing.
+
+    `text` makes the study file of a draft.
 
     Raises:
         StudyError: the run failed, or no route finds a metric.
     """
-    task = parse(compose(draft), path=wishes.output)
+    task = parse(text(draft), path=wishes.output)
     with dry_run(task, limit_s=limit_s, say=partial(typer.echo, err=True)) as shown:
         proof = shown
         if not _finite(proof.series):
@@ -315,7 +327,12 @@ def _tail(log: bytes, lines: int = 15) -> str:
     return "\n".join(log.decode("utf-8", "replace").splitlines()[-lines:])
 
 
-def _write(path: Path, text: str) -> None:
+def put(path: Path, text: str) -> None:
+    """Write a study file, whole or not at all.
+
+    Raises:
+        StudyError: it can't be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")

@@ -62,8 +62,8 @@ def _lines(draft: Draft) -> Iterator[str]:
     folder, script = _places(draft)
     yield f"# A study of {script}, written by `trialwright init`. Check what is marked as guessed."
     yield ""
-    yield f"name: {_text(_name(draft.script.path.stem))}"
-    yield from _goal(draft.goal)
+    yield f"name: {quoted(study_name(draft.script.path.stem))}"
+    yield from goal_lines(draft.goal)
     description = draft.description or draft.script.description
     if description:
         if draft.written_by:
@@ -73,10 +73,10 @@ def _lines(draft: Draft) -> Iterator[str]:
     if draft.family:
         yield f"model: {draft.family}  # guessed from the script"
     if folder:
-        yield f"folder: {_text(folder)}"
+        yield f"folder: {quoted(folder)}"
     yield from _command(draft, script)
     yield from _delivery(draft, script)
-    yield from _metrics(draft.route)
+    yield from metric_lines(draft.route)
     yield "space:"
     yield from _space(draft)
     yield from _left(draft)
@@ -86,10 +86,11 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield "runner: {workers: 1}  # runs at a time would write to one file"
 
 
-def _goal(goal: Goal) -> Iterator[str]:
+def goal_lines(goal: Goal) -> Iterator[str]:
+    """Yield the goal, marked where it is guessed."""
     if goal.guessed:
         yield f"# guessed: {goal.guessed}"
-    yield f"goal: {_text(f'{goal.direction} {goal.metric}')}"
+    yield f"goal: {quoted(f'{goal.direction} {goal.metric}')}"
 
 
 def _places(draft: Draft) -> tuple[str, str]:
@@ -103,7 +104,7 @@ def _places(draft: Draft) -> tuple[str, str]:
 def _command(draft: Draft, script: str) -> Iterator[str]:
     yield "command:"
     for element, comment in elements(draft, script):
-        yield f"  - {_text(element)}" + (f"  # {comment}" if comment else "")
+        yield f"  - {quoted(element)}" + (f"  # {comment}" if comment else "")
 
 
 def elements(draft: Draft, script: str) -> Iterator[tuple[str, str]]:
@@ -165,30 +166,32 @@ def spelled(setting: Setting, interface: Interface) -> str:
 def _delivery(draft: Draft, script: str) -> Iterator[str]:
     interface = draft.interface
     if interface.channel == "file":
-        yield f"base: {_text(str(Path(script).parent / interface.file))}  # its other keys are kept"
+        base = quoted(str(Path(script).parent / interface.file))
+        yield f"base: {base}  # its other keys are kept"
         if interface.format == "json":
             yield "format: json"
     if _by_words(interface) and interface.assignment != "--{name}={value}":
-        yield f"argument: {_text(interface.assignment)}"
+        yield f"argument: {quoted(interface.assignment)}"
 
 
-def _metrics(route: MetricRoute) -> Iterator[str]:
+def metric_lines(route: MetricRoute) -> Iterator[str]:
+    """Yield how metrics are read; nothing where scripts report them by `emit`."""
     if route == MetricRoute():
         return
     yield "metrics:"
     if route.patterns:
         yield "  regex:"
-        yield from (f"    - {_text(text)}" for text in route.patterns)
+        yield from (f"    - {quoted(text)}" for text in route.patterns)
     if route.file:
-        yield f"  file: {_text(route.file)}"
+        yield f"  file: {quoted(route.file)}"
     if route.tensorboard:
-        yield f"  tensorboard: {_text(route.tensorboard)}"
+        yield f"  tensorboard: {quoted(route.tensorboard)}"
 
 
 def _space(draft: Draft) -> Iterator[str]:
     width = max((len(guess.parameter.name) for guess in draft.tuned), default=0)
     for guess in draft.tuned:
-        name = f"{_text(guess.parameter.name)}:".ljust(width + 1)
+        name = f"{quoted(guess.parameter.name)}:".ljust(width + 1)
         yield f"  {name} {domain(guess.parameter)}  # guessed: {guess.note}"
 
 
@@ -208,10 +211,10 @@ def _limits(draft: Draft) -> Iterator[str]:
     limits = []
     notes = []
     if draft.run_limit_s is not None:
-        limits.append(f"run: {_duration(draft.run_limit_s)}")
+        limits.append(f"run: {duration(draft.run_limit_s)}")
         notes.append("well above the dry run")
     if draft.memory:
-        limits.append(f"memory: {_text(draft.memory)}")
+        limits.append(f"memory: {quoted(draft.memory)}")
         notes.append(f"the memory is {draft.written_by}'s")
     if limits:
         yield f"limits: {{{', '.join(limits)}}}  # guessed: {'; '.join(notes)}"
@@ -227,14 +230,16 @@ def _left(draft: Draft) -> Iterator[str]:
         yield f"#   {guess.setting.name.ljust(width)}  {_one_line(guess.why)}"
 
 
-def _duration(seconds: int) -> str:
+def duration(seconds: int) -> str:
+    """Write a duration in the largest unit that says it exactly."""
     for unit_s, unit in ((3600, "h"), (60, "m")):
         if seconds >= unit_s and seconds % unit_s == 0:
             return f"{seconds // unit_s}{unit}"
     return f"{seconds}s"
 
 
-def _name(stem: str) -> str:
+def study_name(stem: str) -> str:
+    """Return a name that a study may have."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).strip("-._")[:100] or "study"
 
 
@@ -245,12 +250,12 @@ def _value(value: Scalar) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return _text(value)
+            return quoted(value)
     return repr(value)
 
 
-def _text(text: str) -> str:
-    """The text as YAML reads it back: plain, or in single quotes."""
+def quoted(text: str) -> str:
+    """Return the text as YAML reads it back: plain, or in single quotes."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     return "'" + text.replace("'", "''") + "'"

@@ -18,7 +18,9 @@ from trialwright.app.script.setting import Reported
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import make_order, run_seed
 from trialwright.execute.runner import Event, Finished
+from trialwright.history import History
 from trialwright.records import Observation, RunKey
+from trialwright.research.workshop import workshop
 from trialwright.task import MetricRoute, RunnerPlan, Task
 
 PULSE_S = 0.5
@@ -43,7 +45,8 @@ class Proof:
 def dry_run(task: Task, *, limit_s: float, say: Callable[[str], None]) -> Iterator[Proof]:
     """Run the task's defaults once, in a temporary folder that lasts as long as the block.
 
-    `say` is told the command.
+    `say` is told the command. Where the task's trials change code, it is run as they are: in a copy
+    of what is committed, in the sandbox.
 
     Raises:
         TrialwrightError: the run can't be started here.
@@ -58,6 +61,7 @@ def dry_run(task: Task, *, limit_s: float, say: Callable[[str], None]) -> Iterat
             configuration=task.space.complete({}),
             study_folder=Path(place).resolve(),
             environ=os.environ,
+            tree="" if task.research is None else workshop(task).tree(History(), None),
         )
         say(f"dry run: {shlex.join(order.command)}")
         began = time.time()

@@ -21,7 +21,7 @@ def tell(draft: Draft, proof: Proof | None, *, output: Path) -> None:
     if draft.goal.guessed:
         _say(console, f"  guessed: {draft.goal.guessed}")
     if proof is not None:
-        _say(console, _proof(draft, proof))
+        _say(console, proof_line(draft, proof))
     for note in draft.notes:
         _say(console, f"note: {note}")
     if draft.goal.metric.startswith("test") or "_test" in draft.goal.metric:
@@ -51,7 +51,8 @@ def _settings(draft: Draft) -> Table:
     return table
 
 
-def _proof(draft: Draft, proof: Proof) -> str:
+def proof_line(draft: Draft, proof: Proof) -> str:
+    """Say what the dry run showed."""
     observation = proof.observation
     text = (
         f"dry run: {draft.goal.metric} = {proof.series[-1]:.6g} after {observation.seconds:.1f} s"
