@@ -16,7 +16,7 @@ from trialwright.analysis.compare import compare, hypothesis_status, shift
 from trialwright.analysis.ucb import ancestry
 from trialwright.history import History, Run, Trial
 from trialwright.propose import briefing, fence, notebook, sheet
-from trialwright.records import Category, Refusal, RunKey
+from trialwright.records import Category, Edit, Refusal, RunKey
 from trialwright.research.rules import category_of, pivot, plateau
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Task
@@ -45,8 +45,8 @@ FAILURES, TRACE, LATELY = 2, 1_500, 8
 DIFFS, DIFF = 4, 10
 """Latest trials whose changed lines are told, and lines of each."""
 
-REFUSALS, REFUSED = 5, 700
-"""Refusals that are told, the latest, and characters of each."""
+REFUSALS, REFUSED = 5, 1_300
+"""Refusals that are told, the latest, and characters of each: the last ones, for a traceback's."""
 
 WORDS, SUMMARY, SENTENCE = 220, 160, 180
 """Characters of a trial's reason, of its change in a line, and of its verdict."""
@@ -200,7 +200,7 @@ def _progress(task: Task, history: History) -> str:
         return f"{line} No result yet: a claim is held to its interval."
     value = sheet.digits(history)(best.value)
     told = f"{line} Best: trial {best.number} with {value}. {briefing.noise(history, best)}"
-    return f"{told}\nHow it ran: {sheet.line(history, best)}"
+    return f"{told}\nHow it ran, by its first seed: {sheet.line(history, best)}"
 
 
 def advice(history: History) -> list[str]:
@@ -271,18 +271,17 @@ def _try(history: History, trial: Trial, *, diff: bool) -> Iterator[str]:
     of = "" if parent is None else f", on trial {parent}"
     by = fence.name(trial.proposal.by)
     yield f"trial {trial.number} by {by}{of}: {change(trial)}"
-    said = [f"  {_result(history, trial)}", _judged(trial)]
-    if trial.proposal.hypothesis is not None and trial.state in ("done", "failed", "pruned"):
+    said = [_result(history, trial), _judged(trial)]
+    if trial.proposal.hypothesis is not None and trial.state in ("done", "pruned"):
         said.append(f"claim {hypothesis_status(history, trial)}")
-    yield ", ".join(part for part in said if part)
+    yield f"  {', '.join(part for part in said if part)}"
     if trial.proposal.rationale:
         yield f"  why: {_line(trial.proposal.rationale, WORDS)}"
-    yield from _lines_of(trial) if diff else ()
+    yield from _lines_of(trial.proposal.edit) if diff else ()
 
 
-def _lines_of(trial: Trial) -> Iterator[str]:
+def _lines_of(edit: Edit | None) -> Iterator[str]:
     """The lines that an edit takes out and puts in, the first of them."""
-    edit = trial.proposal.edit
     patch = edit.patch.splitlines() if edit else []
     lines = [
         line
@@ -315,7 +314,7 @@ def change(trial: Trial) -> str:
 
 def _result(history: History, trial: Trial) -> str:
     if trial.value is None:
-        return "running" if trial.verdict is None else trial.state
+        return "running" if trial.verdict is None else ""
     seeds = len(trial.values)
     value = sheet.digits(history)(trial.value)
     return f"{value} (mean of {seeds} seeds)" if seeds > 1 else value
@@ -343,8 +342,9 @@ def _failure(history: History, trial: Trial, log: Log | None) -> str:
     run = _failed_run(trial)
     seen = run.observation if run else None
     printed = ((log(run.key) if log and run else "") or (seen.log_tail if seen else "")).strip()
-    cause = (seen.cause or "other").replace("_", " ") if seen else "unknown"
-    what = f"Trial {trial.number} crashed ({cause}). {_remedy(history, trial)}"
+    cause = (seen.cause or "other").replace("_", " ") if seen else "other"
+    how = "" if cause == "other" else f" ({cause})"
+    what = f"Trial {trial.number} crashed{how}. {_remedy(history, trial)}"
     return f"{what}\n{fence.fenced(printed, most=TRACE)}" if printed else what
 
 
@@ -355,8 +355,8 @@ def _remedy(history: History, trial: Trial) -> str:
     if plan is None or parent is None or spent >= plan.repairs:
         return f"It was tried {spent + 1} times: leave it."
     return (
-        f"Repair it, on trial {parent}, if the idea is still good and the mistake is plain"
-        f" ({plan.repairs - spent} of {plan.repairs} repairs left), or leave it."
+        f"Repair it if the idea is still good and the mistake is plain ({plan.repairs - spent} of"
+        f" {plan.repairs} repairs left; it then builds on trial {parent}), or leave it."
     )
 
 
@@ -384,8 +384,16 @@ def _failed_run(trial: Trial) -> Run | None:
 
 def _refusals(history: History, most: int) -> list[str]:
     told = [one for one in history.refusals[-8 * REFUSALS :] if _telling(one)]
-    lines = [line for one in told[-min(REFUSALS, most) :] for line in _refused(one)]
+    often = Counter("\n".join(_refused(one)) for one in told)
+    # In the order of their last times.
+    last = dict.fromkeys("\n".join(_refused(one)) for one in reversed(told))
+    shown = [*last][: min(REFUSALS, most)][::-1]
+    lines = [line for text in shown for line in _counted(text, often[text]).splitlines()]
     return [_fenced("Refused lately, before anything ran:", lines)] if lines else []
+
+
+def _counted(text: str, times: int) -> str:
+    return f"{text} ({times} times)" if times > 1 else text
 
 
 def _telling(refusal: Refusal) -> bool:
@@ -397,8 +405,9 @@ def _refused(refusal: Refusal) -> Iterator[str]:
     edit = refusal.proposal.edit
     what = _line(edit.summary, SUMMARY) if edit else "no edit"
     yield f"by {fence.name(refusal.proposal.by)}: {what}"
-    said = fence.prose("; ".join(refusal.faults), most=REFUSED)
+    said = fence.clean("; ".join(refusal.faults), most=REFUSED)
     yield from (f"  {line}" for line in said.splitlines() if line.strip())
+    yield from _lines_of(edit)
 
 
 def _kinds(history: History) -> str:
