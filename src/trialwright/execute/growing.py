@@ -12,11 +12,12 @@ import math
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from trialwright.execute.points import STEP_NAMES
+from trialwright.process.below import opened
 
 Reading = tuple[float | None, dict[str, float]]
 """A step, if the source has one, and metrics."""
@@ -93,9 +94,15 @@ class Lines:
 class Tail:
     """What a file gains. A file that is replaced or rewritten is read again from its start."""
 
-    def __init__(self, path: Path, *, since: float | None) -> None:
-        """Leave out what is there already; with `since`, what was last written before then."""
+    def __init__(
+        self, path: Path, *, since: float | None, within: Sequence[Path] | None = None
+    ) -> None:
+        """Leave out what is there already; with `since`, what was last written before then.
+
+        `within`: the folders that the file has to be in, links followed.
+        """
         self.path = path
+        self._within = within
         self.trouble = "was never written"
         """Why nothing could be read; '' once something was."""
         self._offset = 0
@@ -125,7 +132,7 @@ class Tail:
             self.trouble = "has nothing new in it"
             return
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path, within=self._within) as file:
                 file.seek(self._offset)
                 while chunk := file.read(_CHUNK):
                     yield self._advance(chunk), chunk
@@ -143,7 +150,7 @@ class Tail:
     def head(self) -> bytes:
         """Return the file's first bytes, for a header that was there before the run."""
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path, within=self._within) as file:
                 return file.read(_CHUNK)
         except OSError:
             return b""
@@ -174,7 +181,7 @@ class Tail:
 
     def _before(self, offset: int) -> bytes:
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path, within=self._within) as file:
                 file.seek(max(offset - _ANCHOR, 0))
                 return file.read(min(offset, _ANCHOR))
         except OSError:
@@ -184,8 +191,15 @@ class Tail:
 class MetricFile:
     """A CSV table or JSON, told apart by content; see `_Table` and `_Json` for their shapes."""
 
-    def __init__(self, path: Path, *, rename: Mapping[str, str], since: float | None) -> None:
-        self._tail = Tail(path, since=since)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rename: Mapping[str, str],
+        since: float | None,
+        within: Sequence[Path] | None = None,
+    ) -> None:
+        self._tail = Tail(path, since=since, within=within)
         self._rename = rename
         self._form: _Table | _Json | None = None
         self._lines = Lines()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from trialwright.history import History, Trial
+from trialwright.process.below import below, remove
+from trialwright.research.workshop import matches
 from trialwright.task import Keep, Objective
+
+DEEPEST = 32
+"""Folders in each other in which large files are looked for."""
 
 
 class Keeper:
@@ -52,9 +58,10 @@ class Keeper:
 
     def _clean(self, trial: Trial) -> None:
         for folder in self._folders(trial):
-            for pattern in self._keep.files:
-                for path in folder.glob(pattern):
-                    _remove(path, within=folder)
+            for path in _matching(folder, self._keep.files):
+                # What can't be removed now is no reason to end the study.
+                with suppress(OSError):
+                    remove(path)
 
 
 class Folders:
@@ -94,7 +101,7 @@ class Folders:
             for folder in self._folders(history.trials[number]):
                 # What can't be removed now is no reason to end the study.
                 with suppress(OSError):
-                    _remove_folder(folder)
+                    remove(folder)
 
 
 def shortage(folder: Path, floor_bytes: int | None) -> str:
@@ -123,23 +130,12 @@ def _spared(history: History) -> set[int]:
     }
 
 
-def _remove_folder(folder: Path) -> None:
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.is_dir():
-        shutil.rmtree(folder)
-
-
-def _remove(path: Path, *, within: Path) -> None:
-    """Remove a file, a link, or a folder's files; never anything outside `within`."""
-    if path.is_symlink():
-        path.unlink(missing_ok=True)
-        return
-    if not path.resolve().is_relative_to(within.resolve()) or path == within:
-        return
-    if path.is_dir():
-        for child in path.iterdir():
-            _remove(child, within=within)
-        path.rmdir()
-    else:
-        path.unlink(missing_ok=True)
+def _matching(folder: Path, globs: Sequence[str]) -> list[Path]:
+    """What of a run's folder matches, whatever is in the folder; links are not followed."""
+    top = f"{folder}{os.sep}"
+    names = (entry.path.removeprefix(top) for entry in below(folder))
+    return [
+        folder / name
+        for name in names
+        if name.count(os.sep) < DEEPEST and any(matches(name, glob) for glob in globs)
+    ]

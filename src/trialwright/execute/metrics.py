@@ -7,7 +7,7 @@ a CSV or JSON file, TensorBoard event files. Each call costs what is new, howeve
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from json import JSONDecoder
 from pathlib import Path
 
@@ -46,11 +46,19 @@ class Collector:
     ([(1.0, {'loss': 0.5})], [(2.0, {'loss': 0.4})])
     """
 
-    def __init__(self, route: MetricRoute, *, workdir: Path, since: float | None = None) -> None:
+    def __init__(
+        self,
+        route: MetricRoute,
+        *,
+        workdir: Path,
+        since: float | None = None,
+        within: Sequence[Path] | None = None,
+    ) -> None:
         """Start before the run does: what the route's files hold already is another run's.
 
         `since` is for a run that is over: the seconds since the epoch at which it began. Files
-        last written before then are left out, all others read from their start.
+        last written before then are left out, all others read from their start. `within`: the
+        folders that the route's files have to be in, wherever links lead; None: anywhere.
         """
         self.final = False
         """Whether the script has declared its result complete."""
@@ -59,7 +67,7 @@ class Collector:
         self._patterns = [re.compile(pattern) for pattern in route.patterns]
         self._unmatched = set(route.patterns)
         self._rename = route.rename
-        self._sources = _sources(route, workdir=workdir, since=since)
+        self._sources = _sources(route, workdir=workdir, since=since, within=within)
 
     def feed(self, chunk: bytes) -> list[Point]:
         """Take output as it comes, cut anywhere; return the new points in it."""
@@ -164,12 +172,16 @@ class Collector:
         return merged
 
 
-def _sources(route: MetricRoute, *, workdir: Path, since: float | None) -> list[Source]:
-    sources: list[Source] = []
+def _sources(
+    route: MetricRoute, *, workdir: Path, since: float | None, within: Sequence[Path] | None
+) -> list[Source]:
+    rename, sources = route.rename, list[Source]()
     if route.file is not None:
-        sources.append(MetricFile(workdir / route.file, rename=route.rename, since=since))
+        path = workdir / route.file
+        sources.append(MetricFile(path, rename=rename, since=since, within=within))
     if route.tensorboard is not None:
-        sources.append(EventFolder(workdir / route.tensorboard, rename=route.rename, since=since))
+        path = workdir / route.tensorboard
+        sources.append(EventFolder(path, rename=rename, since=since, within=within))
     return sources
 
 

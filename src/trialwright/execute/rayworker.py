@@ -24,6 +24,7 @@ from trialwright.execute.runlog import LogFiles
 from trialwright.execute.runner import Event, Handle, Order
 from trialwright.execute.slots import THREADS, visible_devices
 from trialwright.process import tree
+from trialwright.process.below import below, kind_of, opened
 from trialwright.task import RunnerPlan
 
 CHUNK = 1 << 20
@@ -174,9 +175,10 @@ class Worker:
         """Return what the run has left in its folder; links are left out."""
         assert self._order is not None
         found = []
-        for path in sorted(self._order.folder.rglob("*")):
-            if path.is_file() and not path.is_symlink():
-                status = path.stat()
+        plain = (entry for entry in below(self._order.folder) if kind_of(entry) == "file")
+        for path in sorted(Path(entry.path) for entry in plain):
+            with suppress(OSError):
+                status = path.lstat()
                 name = str(path.relative_to(self._order.folder))
                 found.append(Found(name, status.st_size, status.st_mode & 0o777))
         return tuple(found)
@@ -184,7 +186,7 @@ class Worker:
     def read(self, name: str, at: int) -> bytes:
         """Return a part of a file in the run's folder; b'' at its end."""
         assert self._order is not None
-        with (self._order.folder / name).open("rb") as file:
+        with opened(self._order.folder / name, within=[self._order.folder]) as file:
             file.seek(at)
             return file.read(CHUNK)
 

@@ -45,6 +45,11 @@ class Order:
     cpus: float = 1.0
     gpus: float | None = None
 
+    @property
+    def within(self) -> tuple[Path, ...] | None:
+        """The folders that a confined run can have written in; None: it could anywhere."""
+        return None if self.confinement is None else (self.folder, *self.confinement.writable)
+
 
 def run_folder(study_folder: Path, run: RunKey) -> Path:
     """Return the folder of one run.

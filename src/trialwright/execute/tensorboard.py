@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trialwright.execute.growing import Reading, reading
+from trialwright.process.below import is_within, opened
 
 LARGEST_RECORD = 16 * 2**20
 """Bytes: a scalar takes some fifty; images, audio and graphs beyond this are skipped unread."""
@@ -33,8 +34,20 @@ _FLOATS = {1: "<f", 2: "<d", 3: "<i", 9: "<q"}
 class EventFolder:
     """All event files below a folder that were begun after the run was."""
 
-    def __init__(self, folder: Path, *, rename: Mapping[str, str], since: float | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rename: Mapping[str, str],
+        since: float | None,
+        within: Sequence[Path] | None = None,
+    ) -> None:
+        """Leave out files that are there already, or with `since` were written before then.
+
+        `within`: the folders that files have to be in, links followed.
+        """
         self._folder = folder
+        self._within = within
         self._rename = rename
         self._files: dict[Path, _EventFile] = {}
         self._stale = {
@@ -45,10 +58,11 @@ class EventFolder:
 
     def read(self, *, last: bool) -> list[Reading]:
         """Return the scalars written since the last call."""
-        if last or self._looks % LOOKS_PER_SCAN == 0:
+        here = self._within is None or is_within(self._folder, self._within)
+        if here and (last or self._looks % LOOKS_PER_SCAN == 0):
             for path, _ in _event_files(self._folder):
                 if path not in self._stale and path not in self._files:
-                    self._files[path] = _EventFile(path)
+                    self._files[path] = _EventFile(path, self._within)
         self._looks += 1
         found = [
             reading({_name(tag, path.parent, self._folder): value}, rename=self._rename, row=step)
@@ -71,12 +85,13 @@ class EventFolder:
 @dataclass(slots=True)
 class _EventFile:
     path: Path
+    within: Sequence[Path] | None = None
     offset: int = 0
 
     def read(self) -> Iterator[tuple[float, str, float]]:
         """Yield (step, tag, value) of each new scalar; a torn last record waits for its rest."""
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path, within=self.within) as file:
                 size = os.fstat(file.fileno()).st_size
                 while self.offset + 16 <= size:
                     file.seek(self.offset)

@@ -52,7 +52,7 @@ class Underway:
         self.inbox = inbox
         self.slot = slot
         self.files = LogFiles(order.folder)
-        self.collector = Collector(order.metrics, workdir=order.workdir)
+        self.collector = Collector(order.metrics, workdir=order.workdir, within=order.within)
         self.log = RunLog(self.files, cap=order.limits.log_bytes)
         self.meter = Meter(order.limits.memory_bytes)
         self.pid: int | None = None
@@ -220,7 +220,9 @@ def recovered(order: Order) -> Observation | None:
     if not files.log.exists():
         return None
     exited = recorded(order.folder) or guessed(order)
-    collector = Collector(order.metrics, workdir=order.workdir, since=exited.began_at)
+    collector = Collector(
+        order.metrics, workdir=order.workdir, since=exited.began_at, within=order.within
+    )
     counted = read_counted(files, collector)
     # What was printed after its time was over is there to be read, and does not count.
     reader = Collector(MetricRoute(), workdir=order.workdir) if counted else collector

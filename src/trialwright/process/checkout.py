@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from trialwright.errors import RepositoryError
+from trialwright.process.below import below, kind_of, remove
 from trialwright.process.repository import repository
 
 
@@ -90,24 +91,11 @@ def clear(into: Path, paths: Sequence[str]) -> None:
         # What a link leads to is not the run's.
         if _within(place.parent, into) and (place.is_symlink() or place.is_file()):
             place.unlink(missing_ok=True)
-    for folder, _, _ in sorted(os.walk(into), reverse=True):
-        try:
-            Path(folder).rmdir()
-        except OSError:
-            continue
-
-
-def remove(folder: Path) -> None:
-    """Remove a folder and all in it, also what a run made unreadable; links are not followed.
-
-    Raises:
-        OSError: something of it can't be removed.
-    """
-    # A stranger's folders may be deeper than Python's own removal, and than a path can say.
-    for words in (("chmod", "-R", "u+rwX"), ("rm", "-rf")):
-        done = subprocess.run([*words, "--", str(folder)], capture_output=True, check=False)
-    if done.returncode:
-        raise OSError(done.stderr.decode("utf-8", "replace").strip()[:500])
+    folders: list[str | Path] = [entry.path for entry in below(into) if kind_of(entry) == "folder"]
+    for folder in [*reversed(folders), into]:
+        # One that holds what the run made stays.
+        with suppress(OSError):
+            os.rmdir(folder)  # noqa: PTH106  # a text for most of them
 
 
 def _as_it_was(checkout: Checkout, path: str, blob: str) -> bool:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from trialwright.errors import RunnerError
+from trialwright.process.below import below, kind_of
 from trialwright.process.parent import find_program
 
 PATIENCE_S = 30.0
@@ -441,14 +442,16 @@ def hazards(folder: Path) -> Iterator[tuple[Path, str]]:
     programs that would run with their owner's rights.
     """
     root = os.path.realpath(folder)
-    for at, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            path = Path(at, name)
-            mode = path.lstat().st_mode
-            if path.is_symlink():
+    for entry in below(Path(root)):
+        path = Path(entry.path)
+        match kind_of(entry):
+            case "link":
                 if not Path(os.path.realpath(path)).is_relative_to(root):
                     yield path, "leads out of the folder"
-            elif not (path.is_file() or path.is_dir()):
+            case "file":
+                if path.lstat().st_mode & 0o6000:
+                    yield path, "would run with its owner's rights"
+            case "folder":
+                pass
+            case _:
                 yield path, "is neither file nor folder"
-            elif path.is_file() and mode & 0o6000:
-                yield path, "would run with its owner's rights"

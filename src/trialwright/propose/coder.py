@@ -27,7 +27,8 @@ from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.llm.program import objects
 from trialwright.process import errand, tree
-from trialwright.process.checkout import Checkout, lay_links, lay_out, remove
+from trialwright.process.below import remove
+from trialwright.process.checkout import Checkout, lay_links, lay_out
 from trialwright.process.sandbox import Confinement, confined
 from trialwright.propose import codebrief, fence
 from trialwright.records import Category, Edit, Hypothesis, Interval, Proposal

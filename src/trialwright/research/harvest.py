@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from trialwright.errors import RepositoryError
+from trialwright.process.below import below, kind_of, opened
 from trialwright.process.repository import LINK, TIMEOUT_S, Node, safe_path
 from trialwright.research.workshop import LARGEST_FILE, Workshop
 
@@ -159,10 +160,7 @@ def _text(path: Path, kind: str | None) -> tuple[str | None, str]:
 
 def _content(path: Path) -> bytes | None:
     """A plain file's content; None where it is too large. Links and pipes are not opened."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "it is no plain file")
+    with opened(path, within=(path.parent,)) as file:
         content = file.read(LARGEST_FILE + 1)
     return content if len(content) <= LARGEST_FILE else None
 
@@ -178,36 +176,11 @@ def read_small(path: Path) -> str:
 
 def _entries(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield what is below a folder by its path, and its kind: a little more than the most."""
-    todo = [""]
-    count = 0
-    while todo:
-        at = todo.pop()
-        try:
-            entries = list(os.scandir(folder / at))
-        except OSError:
-            continue
-        for entry in entries:
-            path = f"{at}/{entry.name}" if at else entry.name
-            kind = _kind(entry)
-            if path == ".git":
-                continue
-            yield path, kind
-            count += 1
-            if count > MOST_ENTRIES:
-                return
-            if kind == "folder":
-                todo.append(path)
-
-
-def _kind(entry: os.DirEntry[str]) -> str:
-    try:
-        if entry.is_symlink():
-            return "link"
-        if entry.is_dir(follow_symlinks=False):
-            return "folder"
-        return "file" if entry.is_file(follow_symlinks=False) else "pipe, socket or device"
-    except OSError:
-        return "pipe, socket or device"
+    top = f"{folder}{os.sep}"
+    for entry in islice(below(folder), MOST_ENTRIES + 1):
+        path = entry.path.removeprefix(top)
+        if not _below(path, {".git"}):
+            yield path, kind_of(entry)
 
 
 def _left_out(shop: Workshop, tree: str, added: Sequence[str]) -> list[str]:
