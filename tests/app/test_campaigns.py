@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.app.commands import ran
+from tests.app.commands import clear, lay_out, ran
+from tests.campaigns.test_published import NAMES, campaign
 from trialwright.app.campaigns_command import Wishes, import_campaigns, is_storage
 from trialwright.campaigns.read import read
 from trialwright.errors import CampaignError
@@ -122,3 +124,34 @@ def test_a_missing_log_is_refused(tmp_path: Path) -> None:
             Wishes(files=(str(tmp_path / "none.tsv"),), to=tmp_path / "out.tsv", map=())
         )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_campaigns_go_in_and_come_out(tmp_path: Path, name: str) -> None:
+    """Imported, written by `--to` and imported again: as many of each status, the same best."""
+    campaign(name)  # skips where the data is absent
+    source = str(Path(os.environ["TRIALWRIGHT_DATA"], "campaigns", name))
+    given = {"TRIALWRIGHT_DATA": os.environ["TRIALWRIGHT_DATA"]}
+    told = ran(tmp_path, "import", source, "--to", "again.tsv", "--json", **given)
+    assert told.returncode == 0, told.stderr
+    (first,) = json.loads(told.stdout)["campaigns"]
+    (again,) = json.loads(ran(tmp_path, "import", "again.tsv", "--json").stdout)["campaigns"]
+    lost = {"malformed": 0, "repaired": 0}
+    assert again["counts"] == first["counts"] | lost
+    assert (again["metric"], again["best"]) == (first["metric"], first["best"])
+    assert again["direction"] == first["direction"]
+    assert len(first["malformed"]) == first["counts"]["malformed"]
+
+
+def test_a_study_is_exported_in_the_format(tmp_path: Path) -> None:
+    """`export --to FILE.tsv` has a row per trial, which `import` reads; `--force` replaces one."""
+    lay_out(tmp_path, trials=3)
+    assert ran(tmp_path, "run").returncode == 0
+    answer = ran(tmp_path, "export", "--to", "results.tsv")
+    assert answer.stdout == "wrote 3 trials to results.tsv\n"
+    told = json.loads(ran(tmp_path, "import", "results.tsv", "--json").stdout)["campaigns"][0]
+    assert (told["metric"], told["counts"]["experiments"]) == ("val_acc", 3)
+    assert [one["commit"] for one in told["experiments"]] == ["trial-0", "trial-1", "trial-2"]
+    clear(ran(tmp_path, "export", "--to", "results.tsv"))
+    clear(ran(tmp_path, "export", "--to", "other.tsv", "--name", "x"))
+    assert ran(tmp_path, "export", "--to", "results.tsv", "--force").returncode == 0

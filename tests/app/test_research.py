@@ -106,6 +106,16 @@ def test_log_of_all_has_every_trial_and_its_commit(studied: Path) -> None:
     assert found["branch"] == git(studied, "rev-parse", "trialwright/loss")
 
 
+def test_export_names_the_commit_of_each_trial(studied: Path) -> None:
+    """In the `results.tsv` of a study of code each row has the commit that git has, shortened."""
+    assert ran(studied, "export", "--to", "runs/results.tsv").returncode == 0
+    rows = [line.split("\t") for line in (studied / "runs/results.tsv").read_text().splitlines()]
+    assert rows[0] == ["commit", "val_loss", "memory_gb", "status", "description"]
+    found = [git(studied, "rev-parse", f"refs/trialwright/loss/{n:04d}")[:7] for n in range(1, 6)]
+    assert [row[0] for row in rows[1:]] == [git(studied, "rev-parse", "main")[:7], *found]
+    assert rows[1][3] == "keep"
+
+
 def test_log_of_a_study_without_code(tmp_path: Path) -> None:
     """A study of configurations has a lineage, too; a number still prints a run's output."""
     lay_out(tmp_path, trials=3)

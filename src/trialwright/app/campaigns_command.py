@@ -1,4 +1,4 @@
-"""`import` of campaigns: what their logs hold, what can't be read, the best so far."""
+"""`import` of campaigns, and `export` as one: what they hold, what can't be read, the best."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import typer
 
 from trialwright.app.documents import Document, dumps, plain
+from trialwright.app.lineage import committed
+from trialwright.app.place import to_read
 from trialwright.campaigns.campaign import Campaign, Experiment
 from trialwright.campaigns.categories import agreement, category_of
 from trialwright.campaigns.given import given
 from trialwright.campaigns.read import read
 from trialwright.campaigns.sheet import spans
-from trialwright.campaigns.write import results_tsv
+from trialwright.campaigns.write import history_tsv, results_tsv
 from trialwright.errors import CampaignError
 from trialwright.report.words import number
 
@@ -73,9 +76,28 @@ def import_campaigns(wishes: Wishes) -> None:
         typer.echo(f"wrote {len(campaigns[0].experiments)} experiments to {wishes.to}")
 
 
-def _write(path: Path, text: str) -> None:
+def export_results(study: Path | None, to: Path, *, force: bool, json: bool) -> None:
+    """Write a study's trials into a `results.tsv`, with the commits of those that changed code.
+
+    Raises:
+        CampaignError: the file is there already, or can't be written.
+        StudyError: there is no such study.
+    """
+    history = to_read(study).history()
+    if to.exists() and not force:
+        raise CampaignError(f"{to} is there already: replace it with --force, or name another file")
+    text = history_tsv(history, committed(history))
+    _write(to, text, mode="w" if force else "x")
+    rows = text.count("\n") - 1
+    if json:
+        typer.echo(dumps({"file": str(to), "trials": rows}))
+    else:
+        typer.echo(f"wrote {rows} trial{'s' * (rows != 1)} to {to}")
+
+
+def _write(path: Path, text: str, *, mode: Literal["x", "w"] = "x") -> None:
     try:
-        with path.open("x", encoding="utf-8", newline="") as file:
+        with path.open(mode, encoding="utf-8", newline="") as file:
             file.write(text)
     except OSError as error:
         raise CampaignError(f"{path} can't be written: {error.strerror}") from None

@@ -51,12 +51,12 @@ def print_lineage(study: Path | None, *, every: bool, json: bool) -> None:
 
 def document(found: Lineage, history: History) -> Document:
     """Return a lineage as one JSON document, with what git calls each trial."""
-    named = commits(history)
+    there = commits(history)
     trials: list[Document] = []
     for link in found.links:
         told = plain(link)
         assert isinstance(told, dict)
-        commit = named.get(link.trial)
+        commit = there.get(link.trial)
         ref = ref_of(history.task.name, link.trial) if commit else None
         trials.append({**told, "on_the_way": link.trial in found.way, "commit": commit, "ref": ref})
     return {
@@ -81,6 +81,15 @@ def commits(history: History) -> dict[int, str]:
     numbers = range(len(history.trials))
     named = {number: ref_of(history.task.name, number) for number in numbers}
     return {number: there[ref] for number, ref in named.items() if ref in there}
+
+
+def committed(history: History) -> dict[int, str]:
+    """Return the commit that holds each trial's code, also where that is as it was found."""
+    if history.task.research is None:
+        return {}
+    root = next((version.commit for version in history.codes.values() if version.commit), None)
+    plain = {trial.number: root for trial in history.trials if root and not trial.tree}
+    return {**plain, **commits(history)}
 
 
 def named(history: History, number: int) -> str:
@@ -146,15 +155,9 @@ def _earlier(history: History, since: str) -> Trial:
 
 def _marks(found: Lineage, history: History) -> dict[int, str]:
     """What git calls trials: short commits, and the branch that is at one."""
-    (name, target), root = (
-        _branch(history),
-        next((version.commit for version in history.codes.values() if version.commit), None),
-    )
-    named = commits(history)
-    if root and history.task.research is not None:
-        named |= {trial.number: root for trial in history.trials if not trial.tree}
-    marks = {number: commit[:SHORT] for number, commit in named.items()}
-    if target is not None and found.best is not None and named.get(found.best) == target:
+    there, (name, target) = committed(history), _branch(history)
+    marks = {number: commit[:SHORT] for number, commit in there.items()}
+    if target is not None and found.best is not None and there.get(found.best) == target:
         marks[found.best] += f", {name.removeprefix('refs/heads/')}"
     return marks
 

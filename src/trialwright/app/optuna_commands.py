@@ -70,7 +70,9 @@ def import_(
 
 def export(
     *,
-    to: Annotated[str, typer.Option(help="Optuna's storage, such as sqlite:///study.db.")],
+    to: Annotated[
+        str, typer.Option(help="Optuna's storage, such as sqlite:///study.db; or a .tsv file.")
+    ],
     study: Annotated[
         Path | None,
         typer.Option("--study", help="The study: its file, or its folder.", metavar="PATH"),
@@ -78,10 +80,17 @@ def export(
     name: Annotated[
         str | None, typer.Option(help="Of the Optuna study; else the study's own.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a study of that name.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     json: Json = False,
 ) -> None:
-    """Write the study as an Optuna study, which optuna-dashboard shows with every rationale."""
+    """Write the study as one of Optuna's, for optuna-dashboard; or as a results.tsv."""
+    if "://" not in to and to.endswith(".tsv"):
+        from trialwright.app.campaigns_command import export_results
+
+        if name is not None:
+            raise StudyError(f"--name is for a study of Optuna's: {to} has room for one study")
+        export_results(study, Path(to), force=force, json=json)
+        return
     from trialwright.app.optuna_export import Wishes, export_study
 
     export_study(Wishes(url=to, study=study, name=name, force=force, json=json))
