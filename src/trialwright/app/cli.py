@@ -385,6 +385,33 @@ def plan(
 
 
 @app.command()
+def compare(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The study file; behind it further agents.", metavar="[STUDY] [AGENT]..."
+        ),
+    ] = None,
+    *,
+    agents: Annotated[list[str], typer.Option(help="Who is compared.", metavar="AGENT...")],
+    replicates: Annotated[int, typer.Option(help="Campaigns of each agent.", min=1)] = 3,
+    parallel: Annotated[int, typer.Option(help="Campaigns at a time.", min=1, max=64)] = 1,
+    folder: Annotated[
+        Path | None, typer.Option(help="For all of it; else runs/NAME-compare beside the file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run a study's task with each of several agents, in copies of its own, and compare them."""
+    from trialwright.app.compare.command import compare as compare_agents
+    from trialwright.app.compare.command import wishes_of
+
+    wishes = wishes_of(
+        words or (), agents, replicates=replicates, parallel=parallel, folder=folder, json=json
+    )
+    raise typer.Exit(compare_agents(wishes))
+
+
+@app.command()
 def report(place: StudyPlace = None, *, study: StudyOption = None, json: Json = False) -> None:
     """Write report.html and report.md: figures, the analysis, every trial with its reasons."""
     from trialwright.app import showing

@@ -181,6 +181,24 @@ def price(agent: Agent, read: int, written: int, *, cached: int = 0) -> Decimal 
         return None
 
 
+def context_tokens(agent: Agent) -> int | None:
+    """Return how many tokens a model can read at once; None where nobody knows.
+
+    >>> context_tokens(Agent(name="a", model="nobody:a")) is None
+    True
+    """
+    provider, _, name = agent.model.partition(":")
+    if not name or agent.base_url is not None or not _there("genai_prices"):
+        return None
+    from genai_prices import Usage, calc_price
+
+    try:
+        usage = Usage(input_tokens=1, output_tokens=1)
+        return calc_price(usage, model_ref=name, provider_id=provider).model.context_window
+    except LookupError:
+        return None
+
+
 def settings(agent: Agent) -> Any:
     """Return what is asked of the model besides the words."""
     chosen: dict[str, object] = {
