@@ -14,12 +14,16 @@ import pytest
 
 from tests.research.conftest import git
 from trialwright.editable import Research
+from trialwright.errors import StudyFileError
 from trialwright.history import History, Trial, read
+from trialwright.notify import Failures, news
+from trialwright.propose.codetree import CodeTree
 from trialwright.records import Hypothesis, Proposal
 from trialwright.research.ablation import ABLATION
 from trialwright.research.workshop import workshop
 from trialwright.space import Space
 from trialwright.study import Study
+from trialwright.studyfile import dump, parse
 from trialwright.task import Budget, Objective, RunnerPlan, Seeds, Task
 
 Step = Callable[[str], str]
@@ -84,6 +88,13 @@ class Stepping:
                 category="architecture",
             )
         ]
+
+
+STUDY = """\
+goal: maximize score
+command: [python, train.py]
+research: {editable: [train.py]}
+"""
 
 
 def put(where: str, *lines: str) -> Step:
@@ -307,11 +318,60 @@ def test_nothing_is_taken_back_where_a_study_wants_none(project: Path, tmp_path:
     assert len(history.trials) == 1 + PARTS
 
 
+def test_the_search_goes_on_from_code_without_what_is_not_needed(
+    project: Path, tmp_path: Path
+) -> None:
+    """The tree grows a trial in which a change was taken back, unless that was in vain."""
+    knobs = "NOISE = 0.0\nLEARNING_RATE = 0.1\nWIDTH = 8"
+    begin(project, SCRIPT.replace("NOISE = 0.0", knobs))
+    task = plan(project, trials=6, ablate=2)
+    history = run(task, tmp_path / "s", *STEPS)
+    in_vain, gone = (t.number for t in history.trials if t.proposal.by == ABLATION)
+    parents = [p.parent for p in CodeTree()(task, history, 6, np.random.default_rng(0))]
+    assert parents[0] == gone
+    assert in_vain not in parents
+
+
+def test_who_is_told_of_a_new_best_reads_that_it_is_simpler(project: Path, tmp_path: Path) -> None:
+    """And of no gain, which there is none."""
+    begin(project)
+    history = run(plan(project, trials=6, ablate=2), tmp_path / "s", *STEPS)
+    (message,) = (one.write() for one in news(history, Failures(history), now=0.0))
+    assert "new best, trial 5: score = 4.8, no different from trial 4" in message.text
+    assert "as good with less code" in message.text
+    assert "real" not in message.text
+
+
+@pytest.mark.parametrize(
+    ("words", "price", "ablate"),
+    [("", 0.1, 5), ("price: 0.5, ablate: 3", 0.5, 3), ("price: 0, ablate: 0", 0.0, None)],
+)
+def test_a_study_file_says_what_code_costs_and_when_it_is_tried_without(
+    tmp_path: Path, words: str, price: float, ablate: int | None
+) -> None:
+    """Read, written again and read again."""
+    (tmp_path / "train.py").write_text("")
+    task = parse(STUDY.replace("[train.py]", f"[train.py], {words}"), path=tmp_path / "study.yaml")
+    assert task.research is not None
+    assert (task.research.price, task.research.ablate) == (price, ablate)
+    assert parse(dump(task), path=tmp_path / "study.yaml").research == task.research
+
+
+@pytest.mark.parametrize("words", ["price: -1", "price: much", "ablate: -2", "ablate: 1.5"])
+def test_a_study_file_with_no_such_price_or_number_is_refused(tmp_path: Path, words: str) -> None:
+    """With the key and its line."""
+    (tmp_path / "train.py").write_text("")
+    key = words.partition(":")[0]
+    with pytest.raises(StudyFileError, match=rf"yaml:3:.*research\.{key}"):
+        parse(STUDY.replace("[train.py]", f"[train.py], {words}"), path=tmp_path / "study.yaml")
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from tests.research.test_ablation import STEPS, Stepping, plan
 from trialwright.study import Study
+from trialwright.studyfile import dump, parse
 
 heard = 0
 

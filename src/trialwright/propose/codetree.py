@@ -18,7 +18,7 @@ from trialwright.history import History
 from trialwright.propose.editor import larger, usual
 from trialwright.propose.workbench import Workbench
 from trialwright.records import Proposal
-from trialwright.research.rules import ABLATION, Plateau, plateau
+from trialwright.research.rules import Plateau, in_vain, plateau
 from trialwright.task import Task
 
 CONSIDERED = 8
@@ -95,7 +95,7 @@ def _steps(bench: Workbench, children: int) -> list[Proposal]:
 
 def _can_grow(history: History, node: Node) -> bool:
     trial = history.trials[node.number]
-    return trial.value is not None and trial.proposal.by != ABLATION
+    return trial.value is not None and not in_vain(trial)
 
 
 def _told(node: Node, *, first: bool, total: int) -> str:

@@ -14,10 +14,10 @@ from trialwright.analysis.simplicity import settled
 from trialwright.errors import RepositoryError, StudyError
 from trialwright.history import History, Trial
 from trialwright.records import Edit, Hypothesis, Notice, Proposal
+from trialwright.research.rules import ABLATION
 from trialwright.research.workshop import Workshop, workshop
 
-ABLATION = "ablation"
-"""Stands in `Proposal.by`."""
+__all__ = ["ABLATION", "MOST", "TOPIC", "Due", "due"]
 
 MOST = 4
 """Trials of one round."""

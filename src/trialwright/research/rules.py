@@ -127,6 +127,11 @@ def by_accident(trial: Trial) -> bool:
     return {one.cause for one in seen if one.outcome == "failed"} == {"transient"}
 
 
+def in_vain(trial: Trial) -> bool:
+    """Say whether a change was taken back to no use: nothing to go on from."""
+    return trial.proposal.by == ABLATION and not _favoured(trial)
+
+
 def _elsewhere(history: History, best: Trial) -> Node | None:
     """The best trial to go on from outside of the best one's branch; else within it."""
     tree = nodes(history, history.task.tree)
@@ -145,7 +150,7 @@ def _elsewhere(history: History, best: Trial) -> Node | None:
 def _worth(history: History, node: Node) -> bool:
     """Whether a trial is a place to go on from: not discarded, or as good as half of the others."""
     trial = history.trials[node.number]
-    if trial.value is None or trial.proposal.by == ABLATION:
+    if trial.value is None or in_vain(trial):
         return False
     return _favoured(trial) or (node.reward or 0.0) >= GOOD
 
