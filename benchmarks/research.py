@@ -65,10 +65,18 @@ class Plan:
     """How large the benchmark is."""
 
     hours: float
+    """Of each study, at most."""
     trials: int | None
+    """At most so many, of one seed each; None: what the hours hold, seeds as the study says."""
     random: int
     fresh: int
     cpu_seconds: float
+
+    @property
+    def length(self) -> str:
+        """How long a study is, in words."""
+        hours = "an hour" if self.hours == 1 else f"{self.hours:g} hours"
+        return hours if self.trials is None else f"{self.trials} trials"
 
 
 @dataclass(frozen=True)
@@ -201,7 +209,10 @@ def constants_task(folder: Path, plan: Plan) -> Task:
 def _sized(task: Task, plan: Plan) -> Task:
     """With the plan's budget; fresh seeds are the benchmark's own."""
     budget = Budget(time_s=3600 * plan.hours, trials=plan.trials)
-    return replace(task, budget=budget, seeds=replace(task.seeds, fresh=0))
+    seeds = replace(task.seeds, fresh=0)
+    if plan.trials is not None:
+        seeds = replace(seeds, confirm=None, most=None)
+    return replace(task, budget=budget, seeds=seeds)
 
 
 def searched(task: Task, folder: Path, *, cpu_seconds: float) -> History:
@@ -279,9 +290,9 @@ def measured(work: Path, plan: Plan) -> Findings:
     drawn = _random(tuning.space, plan.random)
     with ThreadPoolExecutor(WORKERS) as pool:
         tried = list(pool.map(lambda c: runs.one(folder, seed, name="start", constants=c), drawn))
-    print(f"b. research by the editor for {plan.hours:g} hours", flush=True)
+    print(f"b. research by the editor, {plan.length}", flush=True)
     history = searched(task, work / "research", cpu_seconds=plan.cpu_seconds)
-    print(f"c. tuning of the constants alone for {plan.hours:g} hours", flush=True)
+    print(f"c. tuning of the constants alone, {plan.length}", flush=True)
     tuned = searched(tuning, work / "constants", cpu_seconds=plan.cpu_seconds)
 
     print(f"d. and e. {plan.fresh} fresh seeds of each, and the branch again", flush=True)
@@ -375,7 +386,7 @@ def main() -> int:
         return 2
     plan = Plan(hours=args.hours, trials=None, random=20, fresh=8, cpu_seconds=20.0)
     if args.quick:
-        plan = Plan(hours=args.hours, trials=6, random=4, fresh=3, cpu_seconds=0.5)
+        plan = Plan(hours=args.hours, trials=5, random=3, fresh=2, cpu_seconds=0.5)
     with tempfile.TemporaryDirectory() as temporary:
         work = (args.work or Path(temporary)).absolute()
         work.mkdir(parents=True, exist_ok=True)
