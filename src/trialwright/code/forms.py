@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,11 +34,7 @@ class Form:
     shape: str
     """What is left without any trifle; codes of two shapes are two experiments."""
     numbers: tuple[int | float, ...]
-    """Every number, in the order in which the shape has them."""
-    exact: str
-    """With names, numbers and seeds; without layout."""
-    named: str
-    """With numbers and seeds, without names."""
+    """Every number but seeds, in the order in which the shape has them."""
 
 
 def form_of(text: str, path: str) -> Form:
@@ -50,15 +46,12 @@ def form_of(text: str, path: str) -> Form:
     try:
         if not path.endswith(".py"):
             raise SyntaxError
-        exact = fingerprint(text)
-        named = list(tokens(renamed(parse(text))))
         bare = list(tokens(renamed(without_seeds(parse(text)))))
     except (SyntaxError, RecursionError):
-        whole = _digest([text])
-        return Form(whole, (), whole, whole)
+        return Form(_digest([text]), ())
     numbers = tuple(one for one in bare if isinstance(one, int | float))
     shape = [f"<{type(one).__name__}>" if isinstance(one, int | float) else one for one in bare]
-    return Form(_digest(shape), numbers, exact, _digest(named))
+    return Form(_digest(shape), numbers)
 
 
 def together(forms: Iterable[tuple[str, Form]]) -> Form:
@@ -67,26 +60,37 @@ def together(forms: Iterable[tuple[str, Form]]) -> Form:
     return Form(
         shape=_digest([part for path, form in found for part in (path, form.shape)]),
         numbers=tuple(number for _, form in found for number in form.numbers),
-        exact=_digest([part for path, form in found for part in (path, form.exact)]),
-        named=_digest([part for path, form in found for part in (path, form.named)]),
     )
 
 
-def trifle(first: Form, second: Form) -> Trifle | None:
-    """Return what kind of trifle is all that two forms differ in; None where there is more.
+def alike(first: Form, second: Form) -> bool:
+    """Say whether two forms differ in trifles alone.
 
-    >>> trifle(form_of("lr = 0.1", "t.py"), form_of("lr = 0.1005", "t.py"))
-    'numbers'
-    >>> trifle(form_of("depth = 4", "t.py"), form_of("depth = 5", "t.py"))
+    >>> alike(form_of("lr = 0.1", "t.py"), form_of("lr = 0.1005", "t.py"))
+    True
+    >>> alike(form_of("depth = 4", "t.py"), form_of("depth = 5", "t.py"))
+    False
     """
     if first.shape != second.shape or len(first.numbers) != len(second.numbers):
-        return None
-    if first.numbers != second.numbers:
-        pairs = zip(first.numbers, second.numbers, strict=True)
-        return "numbers" if all(_near(a, b) for a, b in pairs) else None
-    if first.exact == second.exact:
+        return False
+    return first.numbers == second.numbers or all(
+        _near(a, b) for a, b in zip(first.numbers, second.numbers, strict=True)
+    )
+
+
+def trifle(before: Mapping[str, str], after: Mapping[str, str]) -> Trifle:
+    """Return the largest trifle in which files that are alike differ; both map paths to texts.
+
+    >>> trifle({"t.py": "lr = 0.1"}, {"t.py": "lr = 0.1005"})
+    'numbers'
+    """
+    pairs = [(before[path], after[path], path) for path in before if before[path] != after[path]]
+    if any(form_of(old, path).numbers != form_of(new, path).numbers for old, new, path in pairs):
+        return "numbers"
+    if all(fingerprint(old) == fingerprint(new) for old, new, _ in pairs):
         return "layout"
-    return "names" if first.named == second.named else "seeds"
+    plain = [[list(tokens(renamed(parse(text)))) for text in pair[:2]] for pair in pairs]
+    return "names" if all(old == new for old, new in plain) else "seeds"
 
 
 def _near(first: float, second: float) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from trialwright.code.forms import Form, Trifle, trifle
+from trialwright.code.forms import Form, Trifle, alike
 from trialwright.history import History
 from trialwright.records import Proposal
 from trialwright.research.rules import ABLATION, by_accident
@@ -24,24 +24,14 @@ _WORDS: dict[Trifle, str] = {
 _MEMO = "alike"
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
-    """An earlier trial with nearly the same code."""
+def told(trial: int, what: Trifle, moved: str = "") -> str:
+    """Return in a sentence which trial a near-repeat repeats; `moved`: which numbers differ.
 
-    trial: int
-    trifle: Trifle
-    """What it differs in."""
-
-    def told(self, moved: str = "") -> str:
-        """Return it as a sentence; `moved`: which numbers differ.
-
-        >>> Near(12, "names").told()
-        'nearly the same code as trial 12 (differs in the names of local variables alone)'
-        """
-        more = f": {moved}" if moved else ""
-        return (
-            f"nearly the same code as trial {self.trial} (differs in {_WORDS[self.trifle]}{more})"
-        )
+    >>> told(12, "names")
+    'nearly the same code as trial 12 (differs in the names of local variables alone)'
+    """
+    more = f": {moved}" if moved else ""
+    return f"nearly the same code as trial {trial} (differs in {_WORDS[what]}{more})"
 
 
 @dataclass(slots=True)
@@ -49,11 +39,11 @@ class _Index:
     """The trials of a history by what is left of their code without trifles."""
 
     seen: int = 0
-    trials: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
-    """By code version, configuration and shape."""
+    trials: dict[tuple[str, str, str], list[tuple[int, Form]]] = field(default_factory=dict)
+    """By code version, configuration and shape: numbers, and the forms of their code."""
 
 
-def alike(proposal: Proposal, history: History, form_of: Callable[[str], Form]) -> Near | None:
+def near_repeat(proposal: Proposal, history: History, form_of: Callable[[str], Form]) -> int | None:
     """Return the first trial with nearly the code of a proposal, and its configuration; else None.
 
     `form_of` returns the form of a tree, '' being the code as it was found. A trial with the very
@@ -66,12 +56,11 @@ def alike(proposal: Proposal, history: History, form_of: Callable[[str], Form]) 
     index = _indexed(history, form_of)
     ours = form_of(proposal.edit.tree)
     key = (history.code, history.space.key(proposal.configuration), ours.shape)
-    for number in index.trials.get(key, ()):
+    for number, form in index.trials.get(key, ()):
         trial = history.trials[number]
-        what = trifle(form_of(trial.tree), ours)
-        if trial.tree == proposal.edit.tree or what is None or by_accident(trial):
-            continue
-        return Near(number, what)
+        repeated = trial.tree == proposal.edit.tree or by_accident(trial)
+        if alike(form, ours) and not repeated:
+            return number
     return None
 
 
@@ -81,8 +70,8 @@ def _indexed(history: History, form_of: Callable[[str], Form]) -> _Index:
     assert isinstance(index, _Index)
     for trial in history.trials[index.seen :]:
         if trial.proposal.by != ABLATION:
-            shape = form_of(trial.tree).shape
-            key = (trial.admission.code, history.space.key(trial.configuration), shape)
-            index.trials.setdefault(key, []).append(trial.number)
+            form = form_of(trial.tree)
+            key = (trial.admission.code, history.space.key(trial.configuration), form.shape)
+            index.trials.setdefault(key, []).append((trial.number, form))
     index.seen = len(history.trials)
     return index

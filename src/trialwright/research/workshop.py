@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from trialwright.code.changes import Change, describe
-from trialwright.code.forms import Form, form_of, together
+from trialwright.code.forms import Form, form_of, together, trifle
 from trialwright.code.skeleton import fingerprint
 from trialwright.editable import Research
 from trialwright.errors import RepositoryError, StudyError
 from trialwright.history import History
 from trialwright.process.repository import Node, Repository, safe_path
 from trialwright.records import Edit, Proposal
-from trialwright.research.alike import alike
+from trialwright.research.alike import near_repeat, told
 from trialwright.task import Task
 
 LARGEST_FILE = 1_000_000
@@ -103,7 +103,9 @@ class Workshop:
         whole = {folder for folder in _folders(held) if self._whole(folder, held, tree)}
         inside = {path for path in held if any(path.startswith(f"{top}/") for top in whole)}
         outer = {f for f in whole if not any(f.startswith(f"{top}/") for top in whole)}
-        return (*sorted(outer), *sorted(held - inside))
+        # Links can't be made so; what became of them is looked at after the run.
+        plain = {path for path in held - inside if self.files(tree)[path].regular}
+        return (*sorted(outer), *sorted(plain))
 
     def _whole(self, folder: str, held: set[str], tree: str) -> bool:
         files = [path for path in self.files(tree) if path.startswith(f"{folder}/")]
@@ -192,13 +194,14 @@ class Workshop:
 
     def repeats(self, proposal: Proposal, history: History) -> tuple[str, ...]:
         """Return which earlier trial has nearly the code of a proposal, in words; () if none."""
-        near = alike(proposal, history, lambda tree: self.form(tree or self.tree(history, None)))
+        root = self.tree(history, None)
+        near = near_repeat(proposal, history, lambda tree: self.form(tree or root))
         if near is None or proposal.edit is None:
             return ()
-        moved = ""
-        if near.trifle == "numbers":
-            moved = self.change(self.tree(history, near.trial), proposal.edit.tree).words
-        return (near.told(moved),)
+        before, after = self.tree(history, near), proposal.edit.tree
+        what = trifle(self.texts(before), self.texts(after))
+        moved = self.change(before, after).words if what == "numbers" else ""
+        return (told(near, what, moved),)
 
     def form(self, tree: str) -> Form:
         """Return what the editable files of a tree share with any that differ in trifles alone."""
