@@ -45,8 +45,14 @@ def git(folder: Path, *words: str) -> str:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A repository with one commit."""
-    folder = tmp_path / "project"
+    return begin(tmp_path / "project")
+
+
+def begin(folder: Path, **files: str) -> Path:
+    """Make a repository with one commit in a new folder; `files` come with it, by their names."""
     folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
     (folder / "train.py").write_text(TRAIN)
     (folder / "evaluator.py").write_text(EVALUATOR)
     (folder / "notes.md").write_text("Make the loss small.\n")

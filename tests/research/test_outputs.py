@@ -12,12 +12,12 @@ import pytest
 
 from tests.execute.orders import command, ended
 from tests.process.confining import needs_sandbox
-from tests.research.conftest import TRAIN
+from tests.research.conftest import EVALUATOR, TRAIN, git
 from tests.research.test_study import run
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.tensorboard import EventFolder
 from trialwright.process.below import remove
-from trialwright.process.checkout import clear
+from trialwright.process.checkout import Checkout, altered, clear, lay_out
 from trialwright.process.sandbox import Confinement, hazards
 from trialwright.records import Observation
 from trialwright.task import Budget, Keep, MetricRoute, RunnerPlan, Task
@@ -186,3 +186,35 @@ def test_hazards_are_found_at_any_depth(place: Path) -> None:
     clear(place, ("pipe",))
     assert not (place / "pipe").exists()
     assert (place / "d").exists()
+
+
+def test_a_frozen_link_that_was_replaced_is_found(project: Path, tmp_path: Path) -> None:
+    """A link that git tracks is as frozen as a file: another target, or a file in its place."""
+    (project / "alias.py").symlink_to("evaluator.py")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "a link")
+    checkout = Checkout(
+        repository=project,
+        tree=git(project, "rev-parse", "HEAD^{tree}"),
+        into=tmp_path / "code",
+        frozen=("alias.py", "evaluator.py"),
+    )
+    lay_out(checkout)
+    assert altered(checkout) == ()
+    (tmp_path / "code" / "alias.py").unlink()
+    (tmp_path / "code" / "alias.py").symlink_to("train.py")
+    assert altered(checkout) == ("alias.py",)
+    (tmp_path / "code" / "alias.py").unlink()
+    (tmp_path / "code" / "alias.py").write_text(EVALUATOR)
+    assert altered(checkout) == ("alias.py",)
+
+
+def test_a_frozen_file_without_end_is_not_read(project: Path, tmp_path: Path) -> None:
+    """A run may make a file of any length in the place of a frozen one: its length tells enough."""
+    tree = git(project, "rev-parse", "HEAD^{tree}")
+    checkout = Checkout(
+        repository=project, tree=tree, into=tmp_path / "code", frozen=("evaluator.py",)
+    )
+    lay_out(checkout)
+    os.truncate(tmp_path / "code" / "evaluator.py", 1 << 40)
+    assert altered(checkout) == ("evaluator.py",)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trialwright.errors import RepositoryError
 from trialwright.process.below import below, kind_of, remove
-from trialwright.process.repository import repository
+from trialwright.process.repository import LINK, Node, repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +61,9 @@ def altered(checkout: Checkout) -> tuple[str, ...]:
     """
     store = repository(checkout.repository)
     there = store.files(checkout.tree)
-    frozen = [path for path in checkout.frozen if path in there and there[path].regular]
-    changed = [path for path in frozen if not _as_it_was(checkout, path, there[path].blob)]
+    kinds = {path: there[path] for path in checkout.frozen if path in there}
+    frozen = [path for path, node in kinds.items() if node.regular or node.mode == LINK]
+    changed = [path for path in frozen if not _as_it_was(checkout, path, there[path])]
     return (*changed, *(path for path in _doubles(checkout.into, frozen) if path not in there))
 
 
@@ -98,10 +99,13 @@ def clear(into: Path, paths: Sequence[str]) -> None:
             os.rmdir(folder)  # noqa: PTH106  # a text for most of them
 
 
-def _as_it_was(checkout: Checkout, path: str, blob: str) -> bool:
-    place = checkout.into / path
-    within = _within(place.parent, checkout.into)
-    return within and repository(checkout.repository).holds(place, blob)
+def _as_it_was(checkout: Checkout, path: str, node: Node) -> bool:
+    place, store = checkout.into / path, repository(checkout.repository)
+    if not _within(place.parent, checkout.into):
+        return False
+    if node.regular:
+        return store.holds(place, node.blob)
+    return place.is_symlink() and os.fsencode(place.readlink()) == store.content(node.blob)
 
 
 def _within(folder: Path, top: Path) -> bool:
