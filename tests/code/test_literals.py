@@ -102,6 +102,14 @@ def test_what_is_left_has_its_reason() -> None:
     assert knobs("BUDGET_FRACTION = 0.5\nSTART_FRACTION = 0.5\n") == {"START_FRACTION"}
 
 
+def test_a_switch_that_not_every_optimizer_bears_is_left() -> None:
+    """Cycling a momentum raises with an optimizer that has none; the schedule's rate is tuned."""
+    made = "torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=0.1, cycle_momentum=False)"
+    source = f"import torch\nscheduler = {made}\n"
+    assert knobs(source) == {"OneCycleLR(max_lr)"}
+    assert by_name(source)["OneCycleLR(cycle_momentum)"].why == "depends on the optimizer"
+
+
 def test_names_in_small_letters_are_found_too() -> None:
     """NanoGPT's block is tuned by its names; its files, intervals and devices are left."""
     found = knobs(NANOGPT)

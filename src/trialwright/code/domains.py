@@ -126,6 +126,8 @@ def _aside_by_call(spot: Spot) -> str:
 
 
 def _switch(spot: Spot, value: bool, parameter: str) -> Judged:  # noqa: FBT001
+    if spot.kind == "argument" and _SCHEDULER.fullmatch(spot.context.rpartition(".")[2]):
+        return None, "depends on the optimizer"
     telling = is_switch(spot.name) and not words(spot.name) & _TRACKERS
     if telling or concept_of(spot.name) == "normalization":
         return Choice(parameter, (value, not value), default=value), "a switch"
