@@ -17,7 +17,7 @@ from trialwright.propose import codebrief, fence, notebook, sheet
 from trialwright.propose.lookup import Lookup
 from trialwright.records import Category
 from trialwright.research.rules import category_of
-from trialwright.research.workshop import workshop
+from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Task
 
 MOST = 12_000
@@ -177,8 +177,13 @@ class CodeLook:
                 yield at, line
 
     def _secret(self, path: str) -> bool:
-        return not self._shop.allows(path) and any(
-            fnmatch.fnmatchcase(part.casefold(), pattern)
-            for part in PurePosixPath(path).parts
-            for pattern in SECRET
-        )
+        return secret(path, self._shop)
+
+
+def secret(path: str, shop: Workshop) -> bool:
+    """Say whether a file's name tells that nobody is to be shown it; what may be edited may be."""
+    return not shop.allows(path) and any(
+        fnmatch.fnmatchcase(part.casefold(), pattern)
+        for part in PurePosixPath(path).parts
+        for pattern in SECRET
+    )

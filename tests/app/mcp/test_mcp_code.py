@@ -28,7 +28,12 @@ runner: {{workers: 1}}
 def project(tmp_path: Path) -> Path:
     """A repository with a study of its code."""
     files = {"train.py": TRAIN, "evaluator.py": EVALUATOR, "study.yaml": STUDY}
-    for name, text in {**files, ".env": "KEY=secret\n", ".gitignore": "runs\n.env\n"}.items():
+    for name, text in {
+        **files,
+        ".env": "KEY=secret\n",
+        "api_key.txt": "a\n",
+        ".gitignore": "runs\n",
+    }.items():
         (tmp_path / name).write_text(text)
     git(tmp_path, "init", "-q", "-b", "main")
     git(tmp_path, "add", "-A")
@@ -51,7 +56,8 @@ def test_a_client_edits_code_through_the_protocol(project: Path) -> None:
             assert (await said(client, "read_code", file="train.py"))["code"] == TRAIN
             part = await said(client, "read_code", file="train.py", first=3, lines=1)
             assert part["code"] == "RATE = 0.5\n"
-            for name in (".env", "../train.py", "/etc/passwd", ".git/config"):
+            assert not {".env", "api_key.txt"} & {*listed["frozen"]}
+            for name in (".env", "api_key.txt", "../train.py", "/etc/passwd", ".git/config"):
                 assert "there is no file" in await wrong(client, "read_code", file=name)
             run = (await said(client, "start_run"))["run"]
             await ended(client, run)

@@ -13,6 +13,7 @@ from trialwright.code.blocks import Block
 from trialwright.desk import Desk, EditOffer, Expectation
 from trialwright.errors import StudyError
 from trialwright.history import Trial
+from trialwright.propose.codelook import secret
 from trialwright.records import Interval
 from trialwright.research.sketch import Sketch
 from trialwright.research.workshop import Workshop, workshop
@@ -141,10 +142,11 @@ def _named(trial: Trial) -> str:
 
 def _listing(shop: Workshop, tree: str) -> Document:
     """The files that may be edited, with their sizes, and those that no run may change."""
-    editable, frozen = shop.editable(tree), shop.frozen(tree)
+    editable = shop.editable(tree)
+    frozen = [path for path in shop.frozen(tree) if not secret(path, shop)]
     return {
         "editable": {path: len(shop.content(tree, path)) for path in editable[:PATHS]},
-        "frozen": list(frozen[:PATHS]),
+        "frozen": [*frozen[:PATHS]],
         "unit": "bytes",
         **(
             {"cut": f"{len(editable)} files may be edited, {len(frozen)} are frozen"}
@@ -162,7 +164,7 @@ def _part(shop: Workshop, tree: str, file: str, first: int, lines: int) -> Docum
     """
     shown = {*shop.editable(tree), *shop.frozen(tree)}
     path = next((one for one in (file, shop.repository.prefix + file) if one in shown), None)
-    if path is None or not shop.files(tree)[path].regular:
+    if path is None or not shop.files(tree)[path].regular or secret(path, shop):
         raise StudyError(f"there is no file {file!r} to read: read_code without `file` lists them")
     try:
         text = shop.content(tree, path).decode()
