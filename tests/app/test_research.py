@@ -174,7 +174,7 @@ def test_research_reads_the_repository_and_runs(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stderr
     for told in (
         "editable: train.py (guessed)",
-        "frozen: the 2 other files that git tracks",
+        "frozen: 2 other files that git tracks",
         "goal: minimize val_loss\n  guessed: ",
         "notes for agents: program.md (guessed)",
         "dry run: val_loss = ",
@@ -294,6 +294,7 @@ def test_research_proves_by_a_run_of_what_is_committed(tmp_path: Path) -> None:
     answer = ran(noisy, "research", "--sandbox", "none", "--trials", "1")
     assert answer.returncode == 0, answer.stderr
     assert "nothing hands the script a seed" in answer.stdout
+    assert "nothing is frozen" not in answer.stdout
     assert not (noisy / "model.bin").exists()
 
 
@@ -310,6 +311,20 @@ def test_research_takes_an_autoresearch_checkout_at_its_word(tmp_path: Path) -> 
     rows = (folder / "runs" / "ar" / "results.tsv").read_text().splitlines()
     assert rows[0].split("\t")[1] == "val_bpb"
     assert len(rows) == 2
+
+
+def test_research_warns_of_an_evaluation_that_may_be_edited(tmp_path: Path) -> None:
+    """Where git tracks nothing but the script, what evaluates can be edited: that is said."""
+    folder = tmp_path / "alone"
+    folder.mkdir()
+    (folder / "train.py").write_text('print("val_loss:", 1.0)\n')
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "begin")
+    answer = ran(folder, "research", "--sandbox", "none", "--trials", "1")
+    assert answer.returncode == 0, answer.stderr
+    assert "frozen: 0 other files that git tracks" in answer.stdout
+    assert "note: nothing is frozen" in answer.stdout
 
 
 def test_research_leaves_another_study_file_alone(tmp_path: Path) -> None:

@@ -171,8 +171,13 @@ def _told(link: Link, found: Lineage, history: History, *, mark: str) -> list[st
         told.append(gained(link, sign=history.task.objective.sign))
     told.append(link.change or _begins(link, history))
     details = [str(link.size)] if link.size else []
-    told.append(", ".join([*details, link.category, f"by {link.by}"]))
+    told.append(", ".join([*details, called(link.category), f"by {link.by}"]))
     return told
+
+
+def called(category: str) -> str:
+    """Return the name of a kind of change, for people."""
+    return "several kinds at once" if category == "multi" else category
 
 
 def _begins(link: Link, history: History) -> str:

@@ -15,7 +15,7 @@ from trialwright.errors import TrialwrightError
 from trialwright.history import History, Trial
 from trialwright.records import Refusal
 from trialwright.report import words
-from trialwright.report.lineage import Link, Size, gained, lineage_of
+from trialwright.report.lineage import Link, Size, called, gained, lineage_of
 from trialwright.report.rows import standing
 from trialwright.research.naming import branch_of, ref_of
 from trialwright.research.rules import category_of
@@ -183,7 +183,7 @@ def _step(link: Link, history: History) -> Step:
     return Step(
         trial=link.trial,
         by=link.by,
-        category=_called(link.category),
+        category=called(link.category),
         change=link.change,
         size=link.size,
         value=link.value,
@@ -191,10 +191,6 @@ def _step(link: Link, history: History) -> Step:
         verdict=link.verdict,
         rationale=words.line(trial.proposal.rationale, most=600),
     )
-
-
-def _called(category: str) -> str:
-    return "several kinds at once" if category == "multi" else category
 
 
 def _kinds(edits: Sequence[Trial], history: History) -> Iterator[Kind]:
@@ -207,7 +203,7 @@ def _kinds(edits: Sequence[Trial], history: History) -> Iterator[Kind]:
         gains = [(links[t.number].gain or 0.0, -t.number) for t in trials]
         most, number = max(gains)
         yield Kind(
-            category=_called(category),
+            category=called(category),
             tried=len(trials),
             counts=tuple(counts[name] for name in STANDINGS),
             best=f"{most:.3g} (trial {-number})" if most > 0 else "",

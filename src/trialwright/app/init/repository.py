@@ -397,11 +397,16 @@ def _lines(plan: Plan, draft: Draft) -> Iterator[str]:
         yield f"  results: {plan.results}"
     yield from _limits(wishes, draft)
     yield f"budget: {{{', '.join(_budget(wishes))}}}"
-    if "{seed}" in " ".join(plan.command):
+    if _handed(plan, draft):
         yield "seeds: {confirm: 3}  # of what may be better, so that it is told from noise"
     if wishes.team:
         yield f"team: [{', '.join(map(_member, wishes.team))}]"
     yield f"runner: {{workers: {wishes.workers or 1}}}"
+
+
+def _handed(plan: Plan, draft: Draft) -> bool:
+    """Whether the script is known to take its seed."""
+    return "{seed}" in " ".join(plan.command) or "TRIALWRIGHT_SEED" in draft.script.text
 
 
 def _guess(key: str, plan: Plan) -> str:
@@ -457,8 +462,8 @@ def _told(draft: Draft, plan: Plan, proof: Proof | None) -> Iterator[str]:
 
     wishes = plan.wishes
     yield f"editable: {', '.join(plan.editable)}{marked('editable')}"
-    frozen = ", ".join(wishes.frozen) or f"the {plan.others} other files that git tracks"
-    yield f"frozen: {frozen}"
+    others = words.count(plan.others, "other file")
+    yield f"frozen: {', '.join(wishes.frozen) or f'{others} that git tracks'}"
     yield f"command: {shlex.join(plan.command)}{marked('command')}"
     yield f"goal: {draft.goal.direction} {draft.goal.metric}"
     if draft.goal.guessed:
@@ -469,8 +474,12 @@ def _told(draft: Draft, plan: Plan, proof: Proof | None) -> Iterator[str]:
         yield proof_line(draft, proof)
     for note in draft.notes:
         yield f"note: {note}"
-    handed = "{seed}" in " ".join(plan.command) or "TRIALWRIGHT_SEED" in draft.script.text
-    if not handed:
+    if not (plan.others or wishes.frozen):
+        yield (
+            "note: nothing is frozen, so edits may touch the evaluation, too: move it into a file"
+            " of its own, and commit that"
+        )
+    if not _handed(plan, draft):
         yield (
             "note: nothing hands the script a seed, so how much of a gain is noise can't be told:"
             " let it take one, and write {seed} into the command"
