@@ -210,6 +210,9 @@ STEPS = (
 """Each gains when it is made. Once there is the third, what the second gains is rounded away."""
 
 
+NEARER = "    if score < 0.0:\n        return 0.0\n    return score + 0.5\n\n\ndef extra"
+
+
 def outcome(history: History) -> list[object]:
     """What a study came to, trial by trial, and its best one."""
     best = history.best()
@@ -265,6 +268,19 @@ def test_what_made_code_smaller_is_never_added_again(project: Path, tmp_path: Pa
     best = history.best()
     assert best is not None
     assert best.value == 1111.0
+
+
+def test_a_change_comes_off_although_lines_near_it_changed_later(
+    project: Path, tmp_path: Path
+) -> None:
+    """As in a merge: what lies beside it is as the later change left it."""
+    begin(project)
+    steps = (STEPS[0], lambda text: text.replace("    return score\n\n\ndef extra", NEARER, 1))
+    history = run(plan(project, trials=4, ablate=2), tmp_path / "s", *steps)
+    assert [notice for notice in history.notices if notice.topic == "ablation"] == []
+    assert history.trials[3].proposal.without == 1
+    code = git(project, "show", "refs/trialwright/loss/0003:train.py")
+    assert code == steps[1](SCRIPT).strip()
 
 
 def test_a_change_that_later_ones_build_on_is_said_to_be_stuck_once(
