@@ -18,6 +18,7 @@ from trialwright.history import History
 from trialwright.propose.baselines import Random
 from trialwright.propose.proposer import Proposer
 from trialwright.records import Admission, Claim, Notice, Proposal, Refusal
+from trialwright.research.repair import onto_sound
 from trialwright.research.workshop import examine
 from trialwright.task import Task
 
@@ -240,7 +241,8 @@ def _looked_into(proposal: Proposal, history: History) -> tuple[Proposal, tuple[
     if proposal.parent is not None and not 0 <= proposal.parent < len(history.trials):
         return proposal, (f"parent = {proposal.parent} is no trial: whose code does it edit?",)
     edit, wrong = examine(proposal, history)
-    return replace(proposal, edit=edit), wrong
+    proposal = replace(proposal, edit=edit)
+    return (proposal, wrong) if wrong else onto_sound(proposal, history)
 
 
 def _key(proposal: Proposal, history: History) -> tuple[str, str]:

@@ -98,6 +98,8 @@ class History:
         self.trials: list[Trial] = []
         """By number."""
         self.refusals: list[Refusal] = []
+        self.attempts: list[Trial | Refusal] = []
+        """Edits whose code was run, in order: as a trial, or for a moment and then refused."""
         self.lost: dict[str, list[str]] = {}
         """Why each proposer lost its latest turns, those since its last trial."""
         self.notices: list[Notice] = []
@@ -376,6 +378,7 @@ class History:
                 self.machines[record.id] = record
             case Refusal():
                 self.refusals.append(record)
+                self.attempts += [record] if record.cause is not None else []
                 self._answer(record)
                 self._lose(record)
             case Exchange():
@@ -480,6 +483,7 @@ class History:
         trial = Trial(admission, at, planned=self.task.seeds.screen)
         self._place(trial)
         self.trials.append(trial)
+        self.attempts += [trial] if proposal.edit is not None else []
         self.lost.pop(proposal.by, None)
         self._answer(admission)
         key = self._key(proposal.configuration, trial.tree)

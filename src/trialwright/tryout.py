@@ -20,7 +20,7 @@ from trialwright.execute.runner import Event, Finished, Handle, Order, Runner
 from trialwright.execute.simulate import SimulatedRunner
 from trialwright.history import History
 from trialwright.process.below import remove
-from trialwright.propose.editor import skeleton_of
+from trialwright.propose.workbench import skeleton_of
 from trialwright.records import Admission, Notice, Observation, Proposal, Refusal, RunKey
 from trialwright.research.ablation import ABLATION
 from trialwright.research.workshop import workshop

@@ -155,6 +155,7 @@ def check_command(task: Task, environ: Mapping[str, str] | None = None) -> tuple
     problems = [
         *_what_runs(task),
         *placeholder_problems(task),
+        *_smoke_problems(task),
         *_argument_problems(task),
         *_variable_problems(task),
         *_route_problems(task),
@@ -347,6 +348,14 @@ def _what_runs(task: Task) -> Iterator[str]:
     for text in texts:
         if "\0" in text:
             yield f"{text!r} holds a NUL character, which no argument can"
+
+
+def _smoke_problems(task: Task) -> Iterator[str]:
+    shorter = task.research.smoke if task.research else ()
+    if shorter:
+        for problem in placeholder_problems(replace(task, command=shorter)):
+            if problem.startswith("command"):
+                yield f"research.smoke: {problem}"
 
 
 def _options(parameter: object) -> tuple[str, ...]:

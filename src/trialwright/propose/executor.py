@@ -44,6 +44,9 @@ follow it.
 """
 
 
+BARE = "There are no parameters to change here: `repair` is no answer.\n"
+
+
 class Explanation(BaseModel):
     """The answer."""
 
@@ -80,13 +83,13 @@ class Executor:
         def check(answer: Explanation) -> None:
             if not answer.diagnosis.strip():
                 raise Repair("the diagnosis is empty", cause="empty")
-            if answer.cause == "repair":
+            if answer.cause == "repair" and task.space.parameters:
                 reading.child(_suggested(answer, observation))
 
         reply = self._line.ask(
             Question(
                 purpose="diagnose",
-                instructions=f"{RULES}\nSpace:\n{briefing.domains(task)}",
+                instructions=_instructions(task),
                 prompt=self._prompt(history, observation),
                 answer=Explanation,
                 check=check,
@@ -100,7 +103,7 @@ class Executor:
         if answer is None:
             return None
         repair = None
-        if answer.cause == "repair":
+        if answer.cause == "repair" and task.space.parameters:
             repair = reading.child(_suggested(answer, observation))
         said = fence.prose(answer.diagnosis, most=LONGEST)
         return Explained(
@@ -138,6 +141,10 @@ class Executor:
                 fence.fenced(log, most=LOG) if log else "It left no log.",
             ]
         )
+
+
+def _instructions(task: Task) -> str:
+    return f"{RULES}\nSpace:\n{briefing.domains(task)}" if task.space.parameters else RULES + BARE
 
 
 def _suggested(answer: Explanation, observation: Observation) -> Suggestion:

@@ -42,8 +42,10 @@ from trialwright.records import (
     Opened,
     Proposal,
     Record,
+    Refusal,
     RunKey,
 )
+from trialwright.research.repair import crashed
 from trialwright.research.rules import Plateau, category_of, declared, pivot
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.space import Space
@@ -256,8 +258,7 @@ class Workbench:
         ranked = [(file, one) for file, one in self._ranked() if one.name not in failed]
         for (file, one), (other_file, other) in combinations(ranked, 2):
             if file == other_file and one.category != other.category:
-                name = " + ".join((one.name, other.name))
-                if name not in tried:
+                if not tried & {f"{one.name} + {other.name}", f"{other.name} + {one.name}"}:
                     yield from self._made(file, one, other)
 
     def _ranked(self) -> list[tuple[str, Rewrite]]:
@@ -297,22 +298,19 @@ class Workbench:
 
     def _tried(self) -> set[str]:
         """The rewrites that were made of code with this structure."""
-        return {trial.proposal.reasons[REWRITE] for trial in self._rewritten_before()}
+        return {one.proposal.reasons[REWRITE] for one in self._rewritten_before()}
 
     def _failed(self) -> set[str]:
         """Those of them that did not run."""
-        return {
-            trial.proposal.reasons[REWRITE]
-            for trial in self._rewritten_before()
-            if trial.state == "failed"
-        }
+        return {one.proposal.reasons[REWRITE] for one in self._rewritten_before() if crashed(one)}
 
-    def _rewritten_before(self) -> list[Trial]:
+    def _rewritten_before(self) -> list[Trial | Refusal]:
+        """As trials, or for a moment: what crashed then is no trial, and crashes again."""
         alike = {trial.number for trial in self._alike}
         return [
-            trial
-            for trial in self._history.trials
-            if REWRITE in trial.proposal.reasons and trial.proposal.parent in alike
+            one
+            for one in self._history.attempts
+            if REWRITE in one.proposal.reasons and one.proposal.parent in alike
         ]
 
     def _made(self, file: str, *rewrites: Rewrite) -> Iterator[Proposal]:
@@ -349,9 +347,10 @@ class Workbench:
         """Whether an edit may be made, and is not what an earlier trial had but for trifles."""
         if self._shop.faults(edit, before=before):
             return False
-        proposal = Proposal(
-            configuration=self._configuration(self._trial or 0), by="editor", edit=edit
-        )
+        configuration, code = self._configuration(self._trial or 0), self._history.code
+        if self._history.seen(configuration, code=code, tree=edit.tree) is not None:
+            return False
+        proposal = Proposal(configuration=configuration, by="editor", edit=edit)
         return not self._shop.repeats(proposal, self._history)
 
     @property
