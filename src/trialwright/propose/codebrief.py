@@ -462,22 +462,34 @@ def code(task: Task, history: History, *, trial: int | None = None, most: int = 
     whose = "The code as it was found" if number is None else f"The code of trial {number}"
     whose += ", the best so far" if best is not None and number == best.number else ""
     texts = shop.texts(tree)
-    parts, left = [f"{whose}. Editable files:"], most
-    outlined = []
-    for path in sorted(texts, key=lambda path: (len(texts[path]), path)):
-        if len(texts[path]) <= left:
-            parts.append(f"{_named(path, texts[path])}:\n{fence.source(texts[path])}")
-            left -= len(texts[path])
-        else:
-            outlined.append(path)
-    room = OUTLINES
-    for path in outlined:
-        shown = fence.source(outline(texts[path])[:room])
-        parts.append(f"{_named(path, texts[path])}, an outline; read_file shows lines:\n{shown}")
-        room = max(room - len(shown), 0)
+    whole = [
+        (path, f"{_named(path, texts[path])}:\n{fence.source(texts[path])}")
+        for path in sorted(texts, key=lambda path: (len(texts[path]), path))
+    ]
+    shown, rest = _fitting(whole, most)
+    outlines = [
+        (path, f"{_named(path, texts[path])}, an outline; read_file shows lines:\n"
+         f"{fence.source(outline(texts[path])[:OUTLINES])}")
+        for path in rest[: 2 * LISTED]
+    ]  # fmt: skip
+    told, _ = _fitting(outlines, OUTLINES + LONG)
+    left_out = rest[len(told) :]
+    parts = [f"{whose}. Editable files:", *shown, *told]
+    parts += [f"Not shown, but editable: {_list(left_out)}."] if left_out else []
     frozen = [path for path in shop.frozen(tree) if path not in texts]
     parts.append(f"Frozen files: {_list(frozen)}.")
     return "\n\n".join(parts)
+
+
+def _fitting(texts: Sequence[tuple[str, str]], most: int) -> tuple[list[str], list[str]]:
+    """The first of some texts that fit together, and the names of the others."""
+    shown: list[str] = []
+    for at, (_, text) in enumerate(texts):
+        most -= len(text)
+        if most < 0:
+            return shown, [name for name, _ in texts[at:]]
+        shown.append(text)
+    return shown, []
 
 
 def outline(text: str) -> str:
