@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -82,14 +83,15 @@ def test_the_text_is_the_same_each_time_and_its_brackets_close(tmp_path: Path) -
     assert not set(stories) & set(other.split("\n")[:-1])
 
 
-def test_names_come_again_within_a_story_and_in_no_other(tmp_path: Path) -> None:
-    """What a model has to remember: most stories name their hero three times and more."""
+def test_names_come_again_within_a_story_and_seldom_in_another(tmp_path: Path) -> None:
+    """What a model has to remember: a cast of three at most, and a hero with most of the lines."""
     script = "import corpus; print(corpus.text('validation'), end='')"
     stories = python(copied(tmp_path / "bits"), "-c", script).stdout.split("\n")[:-1]
-    heroes = [max(set(found), key=found.count) for found in map(_names, stories)]
-    counts = [_names(story).count(hero) for story, hero in zip(stories, heroes, strict=True)]
-    assert sum(count >= 3 for count in counts) > 0.9 * len(stories)
-    assert len(set(heroes)) > 0.8 * len(stories)
+    casts = [Counter(_names(story)) for story in stories]
+    assert all(1 <= len(cast) <= 3 for cast in casts)
+    heroes = [cast.most_common(1)[0] for cast in casts]
+    assert sum(count for _, count in heroes) > 0.6 * sum(cast.total() for cast in casts)
+    assert len({name for name, _ in heroes}) > 0.8 * len(stories)
 
 
 def _names(story: str) -> list[str]:
