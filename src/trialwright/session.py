@@ -52,6 +52,7 @@ from trialwright.records import (
     Refusal,
     RunKey,
 )
+from trialwright.remedies import Remedies
 from trialwright.research import ablation
 from trialwright.scribe import Scribe
 from trialwright.task import FRESH
@@ -80,6 +81,7 @@ class Session:
         self._scribe = Scribe(post, history)
         self._note, self._say = self._scribe.note, self._scribe.say
         self._write, self._clock = self._scribe.write, self._scribe.clock
+        self._remedies = Remedies(post, self._scribe)
         self._task = post.task
         self._seed = history.seed if history.opened else post.task.seeds.study
         self._inbox: queue.SimpleQueue[Happening | None] = queue.SimpleQueue()
@@ -533,44 +535,11 @@ class Session:
         twin = self._twins.report(trial, observation, self.history)
         if twin is not None:
             self._say(twin)
-        if observation.outcome == "failed" and not self._again(run) and not self._heal(run):
-            self._explain(observation)
+        if observation.outcome == "failed" and not self._again(run):
+            healed = self._remedies.heal(run, proved=self._proved)
+            if not healed:
+                self._remedies.explain(observation)
         self._settle(trial)
-
-    def _heal(self, run: Run) -> bool:
-        """Answer a failure whose cause has a known remedy; say whether a child will be tried."""
-        observation = run.observation
-        if not self._task.heal or run.launch.by or observation is None:
-            return False
-        mend = healing.repair_by_hand(observation)
-        if mend is not None and self._proved:
-            self._say(mend)
-        child = healing.heal(self.history, observation)
-        return child is not None and self._try(child, own=True)
-
-    def _try(self, proposal: Proposal, *, own: bool = False) -> bool:
-        """Admit a remedy as any proposal, if the budget has a trial for it; say whether it was."""
-        budget = self._task.budget.trials
-        if budget is not None and len(self.history.trials) >= budget:
-            return False
-        sifted = sift([proposal], self.history, n=1, code=self.history.code, own=own)
-        self._note(*sifted.admissions, *sifted.refusals)
-        return bool(sifted.admissions)
-
-    def _explain(self, observation: Observation) -> None:
-        """Have a model read a failure that code can't tell; a repair goes the way of proposals."""
-        self._scribe.write_ahead()
-        explained = self._post.crew.explain(self.history, observation)
-        self._note(*self._post.crew.told())
-        if explained is None:
-            return
-        self._note(explained.diagnosis)
-        number = observation.run.trial
-        if explained.remedy:
-            text = f"trial {number}: the task itself looks broken: {explained.remedy}"
-            self._note(Notice(level="warning", topic="task", text=text, trial=number))
-        if explained.repair:
-            self._try(explained.repair)
 
     def _settle(self, trial: Trial) -> None:
         """Judge a trial that has ended, and whatever hangs on its result."""
