@@ -16,6 +16,7 @@ from tests.app.commands import clear, command, environment, lay_out, ran
 from tests.research.conftest import EVALUATOR, TRAIN, git
 from trialwright.campaigns.read import read as read_campaign
 from trialwright.history import read
+from trialwright.process.sandbox import available
 
 STUDY = f"""\
 name: loss
@@ -240,15 +241,20 @@ def test_who_can_not_take_part_is_told_before_anything_runs(
 
 
 @pytest.mark.slow
-def test_links_of_the_study_lead_to_the_users_files(project: Path) -> None:
+@pytest.mark.parametrize("sandbox", ["none", "bubblewrap"])
+def test_links_of_the_study_lead_to_the_users_files(project: Path, sandbox: str) -> None:
     """What git does not track and the study file names is there for every campaign."""
+    if sandbox == "bubblewrap" and available():
+        pytest.skip(available())
     (project / "data").mkdir()
     (project / "data" / "target.txt").write_text("3.0")
     (project / ".gitignore").write_text("data\nruns\n")
     (project / "evaluator.py").write_text(
         "def loss(x):\n    return (x - float(open('data/target.txt').read())) ** 2\n"
     )
-    (project / "study.yaml").write_text(STUDY.replace("smoke: 0s", "smoke: 0s, links: [data]"))
+    (project / "study.yaml").write_text(
+        STUDY.replace("smoke: 0s", "smoke: 0s, links: [data]").replace("none", sandbox)
+    )
     git(project, "add", "-A")
     git(project, "commit", "-qm", "data")
     answer = ran(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from trialwright.store import begun
 from trialwright.study import Study
 from trialwright.studyfile import load
 from trialwright.task import Task
+from trialwright.webhook import without_addresses
 
 DONE, FAILED = 0, 1
 
@@ -117,13 +119,19 @@ def _rehearsed(first: Sequence[Leg], task: Task, base: str) -> dict[str, str]:
     for leg in first:
         try:
             ours = lay_out(leg, task, base)
-            Study(ours, leg.study)
+            _study(leg, ours, task)
             found[leg.agent] = prompt_of(leg.member, ours)
         except TrialwrightError as error:
             problems.append(f"{leg.agent}: {error}")
     if problems:
         raise StudyError("\n".join(problems))
     return found
+
+
+def _study(leg: Leg, ours: Task, told: Task) -> Study:
+    """A campaign's study; addresses of `notify`, which it tells nothing, stay out of its runs."""
+    environ = without_addresses(os.environ, told.notify, passed=told.environment.passed)
+    return Study(ours, leg.study, environ=environ)
 
 
 @dataclass(slots=True)
@@ -188,7 +196,7 @@ class Contest:
 
     def _ran(self, leg: Leg) -> History:
         task = lay_out(leg, self.task, self.base)
-        study = Study(task, leg.study)
+        study = _study(leg, task, self.task)
         self._going.append(study)
         if self.over:
             # The signal may have come before the study was among those that are told.
