@@ -97,6 +97,8 @@ def test_a_plain_error_costs_no_trial_and_is_told_with_its_traceback(
     assert "NameError" in " ".join(refusal.faults)
     text = read(requests[1])
     assert "Refused lately" in text
+    assert "crashed when it was run for a moment" in text
+    assert "write it again without the mistake; 2 of 2 repairs left" in text
     assert "NameError: name 'boost' is not defined" in text
     assert "+    return RATE * WIDTH * boost" in text
 

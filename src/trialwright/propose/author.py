@@ -35,6 +35,7 @@ from trialwright.propose.creator import (
     turns,
 )
 from trialwright.records import Edit, Proposal
+from trialwright.research.repair import onto_sound
 from trialwright.research.rules import kind_shown, pivot
 from trialwright.research.workshop import Workshop, examine, workshop
 from trialwright.task import Agent, Task
@@ -252,12 +253,12 @@ class Reading:
                 text = f"{what} {number} is no trial; there are {there}"
                 raise _Fault(text, "parent", replace(plain, parent=None, hypothesis=None))
         on = codebrief.start(self._history) if draft.parent is None else draft.parent
-        parent = self._sound(on)
-        proposal = replace(plain, parent=parent, configuration=self._configuration(parent))
-        edit = self._edit(draft, on, parent, proposal)
-        proposal = replace(proposal, edit=edit)
-        self._hold(proposal, before=self._shop.tree(self._history, parent))
-        return proposal
+        proposal = replace(plain, parent=on, configuration=self._configuration(on))
+        edited = replace(proposal, edit=self._edit(draft, on, proposal))
+        # What is then wrong with it is found again, with its cause.
+        sound, _ = onto_sound(edited, self._history)
+        self._hold(sound, before=self._shop.tree(self._history, sound.parent))
+        return sound
 
     def _plain(self, draft: Draft) -> Proposal:
         """What a draft says besides its edit."""
@@ -275,17 +276,8 @@ class Reading:
             return self._history.space.complete({})
         return dict(self._history.trials[parent].configuration)
 
-    def _sound(self, number: int | None) -> int | None:
-        """The trial to build on, where `number` is edited: of one that crashed, what it changed."""
-        while number is not None and self._history.trials[number].state == "failed":
-            above = self._history.trials[number].proposal.parent
-            if above is None:
-                return number
-            number = above
-        return number
-
-    def _edit(self, draft: Draft, on: int | None, parent: int | None, proposal: Proposal) -> Edit:
-        """The edit that leads from the parent's code to that of trial `on`, changed."""
+    def _edit(self, draft: Draft, on: int | None, proposal: Proposal) -> Edit:
+        """The edit that a draft makes of the code of trial `on`."""
         if not draft.edits:
             raise _Fault("it has no edits", "empty", proposal)
         wrong = [one.file for one in draft.edits if not safe_path(one.file)]
@@ -306,8 +298,7 @@ class Reading:
                 raise _Fault(f"{barred[0]} may not be edited", "scope", proposal) from None
             raise _Fault(str(error), error.cause, proposal) from None
         try:
-            after = self._shop.edit(tree, texts).tree
-            return self._shop.between(self._shop.tree(self._history, parent), after)
+            return self._shop.edit(tree, texts)
         except (RepositoryError, UnicodeError) as error:
             raise _Fault(f"the files can't be written: {error}", "scope", proposal) from None
 

@@ -17,6 +17,7 @@ from trialwright.analysis.ucb import ancestry
 from trialwright.history import History, Run, Trial
 from trialwright.propose import briefing, fence, notebook, sheet
 from trialwright.records import Category, Edit, Refusal, RunKey
+from trialwright.research.repair import crashes, repairs_left
 from trialwright.research.rules import category_of, pivot, plateau
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Task
@@ -174,7 +175,7 @@ def state(task: Task, history: History, *, most: int = MOST, log: Log | None = N
             *head,
             *_lineage(history, size),
             *_tries(history, size),
-            *_failures(history, log, size),
+            *_crashes(history, log, size),
             *_refusals(history, size),
             _kinds(history),
         ]
@@ -320,60 +321,42 @@ def _result(history: History, trial: Trial) -> str:
     return f"{value} (mean of {seeds} seeds)" if seeds > 1 else value
 
 
-def _failures(history: History, log: Log | None, most: int) -> list[str]:
-    """The latest crashes that nobody has answered, with the end of what they printed."""
-    late = history.trials[-LATELY:]
-    failed = [t for t in late if t.state == "failed" and not _answered(t, late)]
-    return [_failure(history, trial, log) for trial in failed[-min(FAILURES, most) :]]
+def _crashes(history: History, log: Log | None, most: int) -> list[str]:
+    """What crashed last of each member, if it has not been answered: why, and what to do."""
+    makers = dict.fromkeys(one.proposal.by for one in reversed(history.attempts[-LATELY:]))
+    chains = [found for by in makers if (found := crashes(history, by))]
+    return [_crash(history, chain, log) for chain in chains[: min(FAILURES, most)]]
 
 
-def _answered(trial: Trial, others: Sequence[Trial]) -> bool:
-    """Whether whoever made a trial that crashed has since tried its like on the same code."""
-    return any(
-        other.number > trial.number
-        and other.proposal.by == trial.proposal.by
-        and other.proposal.parent == trial.proposal.parent
-        and category_of(other) == category_of(trial)
-        for other in others
-    )
-
-
-def _failure(history: History, trial: Trial, log: Log | None) -> str:
-    run = _failed_run(trial)
+def _crash(history: History, chain: Sequence[Trial | Refusal], log: Log | None) -> str:
+    last, remedy = chain[-1], _remedy(history, chain)
+    if isinstance(last, Refusal):
+        on = last.proposal.parent
+        whose = "" if on is None else f" on trial {on}"
+        return (
+            f"An edit{whose} crashed when it was run for a moment, and is no trial: see what was"
+            f" refused. {remedy}"
+        )
+    run = _failed_run(last)
     seen = run.observation if run else None
     printed = ((log(run.key) if log and run else "") or (seen.log_tail if seen else "")).strip()
-    cause = (seen.cause or "other").replace("_", " ") if seen else "other"
-    how = "" if cause == "other" else f" ({cause})"
-    what = f"Trial {trial.number} crashed{how}. {_remedy(history, trial)}"
+    cause = seen.cause if seen else None
+    how = f" ({cause.replace('_', ' ')})" if cause and cause != "other" else ""
+    what = f"Trial {last.number} crashed{how}. {remedy}"
     return f"{what}\n{fence.fenced(printed, most=TRACE)}" if printed else what
 
 
-def _remedy(history: History, trial: Trial) -> str:
+def _remedy(history: History, chain: Sequence[Trial | Refusal]) -> str:
     """Whether a crash is worth another try, by the study's rule."""
-    plan, parent = history.task.research, trial.proposal.parent
-    spent = repairs_made(history, trial)
-    if plan is None or parent is None or spent >= plan.repairs:
-        return f"It was tried {spent + 1} times: leave it."
+    plan, last = history.task.research, chain[-1]
+    left = repairs_left(history, last.proposal.by)
+    if plan is None or left <= 0:
+        return f"It was tried {len(chain)} times: leave it."
+    again = "" if isinstance(last, Trial) else "write it again without the mistake; "
     return (
-        f"Repair it if the idea is still good and the mistake is plain ({plan.repairs - spent} of"
-        f" {plan.repairs} repairs left; it then builds on trial {parent}), or leave it."
+        f"Repair it if the idea is still good and the mistake is plain ({again}{left} of"
+        f" {plan.repairs} repairs left), or leave it."
     )
-
-
-def repairs_made(history: History, trial: Trial) -> int:
-    """Return how many tries like a crashed trial, in a row, crashed just before it."""
-    like = [
-        one
-        for one in history.trials[: trial.number]
-        if one.proposal.by == trial.proposal.by and one.proposal.edit is not None
-    ]
-    count = 0
-    for one in reversed(like):
-        same = one.proposal.parent == trial.proposal.parent
-        if one.state != "failed" or not same or category_of(one) != category_of(trial):
-            break
-        count += 1
-    return count
 
 
 def _failed_run(trial: Trial) -> Run | None:
@@ -421,7 +404,7 @@ def _kinds(history: History) -> str:
     )
     crashed = Counter(category_of(t) for t in tried if t.state == "failed")
     said = [
-        f"{kind} {count} ({good[kind]} not discarded{_crashes(crashed[kind])})"
+        f"{kind} {count} ({good[kind]} not discarded{_crashed(crashed[kind])})"
         for kind, count in often.most_common()
     ]
     never = [kind for kind in KINDS if kind not in often]
@@ -429,7 +412,7 @@ def _kinds(history: History) -> str:
     return f"Kinds of change so far, as the code shows them: {', '.join(said)}.{more}"
 
 
-def _crashes(count: int) -> str:
+def _crashed(count: int) -> str:
     return f", {count} crashed" if count else ""
 
 
