@@ -9,6 +9,7 @@ import pytest
 
 from tests.browsing import MARKS, chromium
 from tests.histories import study_history
+from tests.report.test_lineage import BETTER, study
 from tests.report.test_write import hostile, stages
 from trialwright.report.write import write
 
@@ -94,6 +95,22 @@ def test_fits_a_phone(browser, tmp_path: Path) -> None:
         browser, write(study_history(tmp_path, trials=20, replicates=2), tmp_path), width=390
     )
     assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_the_story_of_code_fits_a_phone(browser, tmp_path: Path) -> None:
+    """With long names and long lines the diff scrolls by itself, and the page does not."""
+    long = {"train.py": BETTER + f"LONG = '{'x' * 300}'\n"}
+    history = study(tmp_path, long, name="a" * 90)
+    page = opened(browser, write(history, tmp_path), width=390)
+    summary = page.find_element("css selector", "#code summary")
+    diff = page.find_element("css selector", "#code .diff")
+    assert not diff.is_displayed()
+    page.execute_script("arguments[0].click()", summary)
+    assert diff.is_displayed()
+    assert diff.find_elements("css selector", ".more")[-1].text.startswith("+LONG = 'xxx")
+    assert page.execute_script("return arguments[0].scrollWidth > 390", diff)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert complaints(page) == []
 
 
 def test_hostile_text_does_nothing(browser, tmp_path: Path) -> None:

@@ -54,10 +54,10 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def study(folder: Path, *steps: Files) -> History:
+def study(folder: Path, *steps: Files, name: str = "loss") -> History:
     """Run a study in which these edits are offered, one after the other."""
     task = Task(
-        name="loss",
+        name=name,
         objective=Objective(metric="loss", direction="minimize"),
         space=Space(()),
         command=(sys.executable, "train.py"),

@@ -116,6 +116,8 @@ def init_repository(wishes: Wishes, say: Say) -> Path:
     """
     limit_s = limit_of(wishes.limit)
     _check(wishes)
+    if wishes.time_budget:
+        limit_s = max(limit_s, 2 * span_of(wishes.time_budget, option="--time-budget"))
     tracked = _tracked(wishes)
     said = _said(wishes, tracked)
     draft, plan, candidates = _draft(wishes, tracked, said)
