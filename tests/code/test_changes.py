@@ -93,6 +93,9 @@ def test_two_kinds_at_once_are_multi() -> None:
 CHANCE = [
     (SEQUENTIAL, "torch.manual_seed(3)", "torch.manual_seed(4)"),
     (SEQUENTIAL, "torch.manual_seed(3)\n", "torch.manual_seed(3)\nimport random\nrandom.seed(1)\n"),
+    ("import os\n", "import os\n", "import os, random\nrandom.seed(1)\n"),
+    ("import os\n", "import os\n", "import os\nimport numpy as np\nnp.random.seed(1)\n"),
+    ("import os\n", "import os\n", "import os\nfrom random import seed\nseed(1)\n"),
     (SEQUENTIAL, "shuffle=True", "shuffle=False"),
     (SEQUENTIAL, ", shuffle=True", ""),
     (SEQUENTIAL, "for xb, yb in train_loader", "for xb, yb in reversed(train_loader)"),

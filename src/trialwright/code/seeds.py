@@ -14,6 +14,9 @@ _SEEDING = re.compile(
 )
 """Calls whose arguments are seeds, by the last part of their names."""
 
+_MODULES = frozenset({"random", "numpy", "numpy.random", "torch", "torch.random", "tensorflow"})
+"""Whose import alone changes nothing, and which may be imported to seed them."""
+
 _SHUFFLING = re.compile(r"shuffle|shuffle_")
 _DATA = frozenset(
     """
@@ -46,8 +49,14 @@ class _Blank(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Import(self, node: ast.Import) -> ast.AST | None:
-        """Drop the import that seeding needs."""
-        return None if all(name.name == "random" for name in node.names) else node
+        """Drop the imports that seeding needs."""
+        node.names = [name for name in node.names if name.name not in _MODULES]
+        return node if node.names else None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        """Drop what seeds from among the names of an import."""
+        node.names = [name for name in node.names if not _SEEDING.fullmatch(name.name)]
+        return node if node.names else None
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
         """Blank what a seed is set to, in a variable or in the environment."""
