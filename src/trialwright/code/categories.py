@@ -82,7 +82,7 @@ _NAMES: tuple[tuple[Category, str], ...] = (
     (
         "optimizer",
         r"sgd|n?adam\w?|radam|rmsprop|adagrad|adadelta|adafactor|lion|muon|lamb|lbfgs|shampoo|soap"
-        r"|lookahead|momentum|nesterov|\w*betas|beta_?[12]|amsgrad|ns_steps|solver|param_groups?"
+        r"|lookahead|momentum|nesterov|\w*betas|beta_?[12]|amsgrad|ns_steps|solver"
         r"|zeropower\w*|newton\w*|optimizer_cls",
     ),
     (

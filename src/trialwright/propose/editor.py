@@ -55,8 +55,13 @@ def usual(bench: Workbench, n: int, rng: np.random.Generator) -> list[Proposal]:
 
 
 def larger(bench: Workbench, turn: int, n: int, rng: np.random.Generator) -> list[Proposal]:
-    """Return up to `n` large changes: two rewrites at once and tunings far away, turn by turn."""
-    found = list(islice(bench.doubled(), n)) if turn % 2 == 0 or bench.turned else []
-    if len(found) < n:
-        found += bench.far(n - len(found), rng)
-    return found or list(islice(bench.doubled(), n))
+    """Return up to `n` large changes, one of three sorts after the other.
+
+    Two rewrites at once; one that was not tried yet; tunings far from all that were.
+    """
+    sorts = (bench.doubled, bench.rewritten, lambda: bench.far(n, rng))
+    for sort in (*sorts[turn % 3 :], *sorts[: turn % 3]):
+        found = list(islice(sort(), n))
+        if found:
+            return found
+    return []

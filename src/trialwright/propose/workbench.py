@@ -257,9 +257,9 @@ class Workbench:
         tried, failed = self._tried(), self._failed()
         ranked = [(file, one) for file, one in self._ranked() if one.name not in failed]
         for (file, one), (other_file, other) in combinations(ranked, 2):
-            if file == other_file and one.category != other.category:
-                if not tried & {f"{one.name} + {other.name}", f"{other.name} + {one.name}"}:
-                    yield from self._made(file, one, other)
+            names = {f"{one.name} + {other.name}", f"{other.name} + {one.name}"}
+            if file == other_file and one.category != other.category and not tried & names:
+                yield from self._made(file, one, other)
 
     def _ranked(self) -> list[tuple[str, Rewrite]]:
         """The rewrites that apply, with their files: what helps most often before the rest.

@@ -133,7 +133,7 @@ def in_vain(trial: Trial) -> bool:
 
 
 def _elsewhere(history: History, best: Trial) -> Node | None:
-    """The best trial to go on from outside of the best one's branch; else within it."""
+    """The best trial to go on from; below the best one, only what was not discarded."""
     tree = nodes(history, history.task.tree)
     below = children([node.parent for node in tree])
     spent, left = {best.number}, [best.number]
@@ -141,18 +141,20 @@ def _elsewhere(history: History, best: Trial) -> Node | None:
         found = below.get(left.pop(), [])
         spent.update(found)
         left += found
-    worth = [node for node in tree if node.number != best.number and _worth(history, node)]
-    fresh = [node for node in worth if node.number not in spent]
-    ranked = sorted(fresh or worth, key=lambda node: (-(node.score or 0.0), node.number))
-    return ranked[0] if ranked else None
+    worth = [
+        node
+        for node in tree
+        if node.number != best.number and _worth(history, node, exhausted=node.number in spent)
+    ]
+    return min(worth, key=lambda node: (-(node.score or 0.0), node.number), default=None)
 
 
-def _worth(history: History, node: Node) -> bool:
+def _worth(history: History, node: Node, *, exhausted: bool) -> bool:
     """Whether a trial is a place to go on from: not discarded, or as good as half of the others."""
     trial = history.trials[node.number]
-    if trial.value is None or in_vain(trial):
+    if trial.value is None or trial.proposal.by == ABLATION:
         return False
-    return _favoured(trial) or (node.reward or 0.0) >= GOOD
+    return _favoured(trial) or (not exhausted and (node.reward or 0.0) >= GOOD)
 
 
 def _why(history: History, node: Node) -> str:
