@@ -301,6 +301,18 @@ def test_a_change_that_later_ones_build_on_is_said_to_be_stuck_once(
     assert {t.proposal.without for t in history.trials if t.proposal.by == ABLATION} == {2, 3}
 
 
+def test_what_may_not_be_taken_back_is_said_with_the_reason(project: Path, tmp_path: Path) -> None:
+    """Without the loop of the first change, a line of the second is indented under nothing."""
+    room = [f"    # {i}" for i in range(6)]
+    begin(project, put("    best = 0.0", *room)(SCRIPT))
+    loop, end = put("    best = 0.0", "    for _ in range(2):"), put("    # 5", "        best += 1")
+    steps = (lambda text: loop(end(text)), put("    # 2", "        best += 2"))
+    history = run(plan(project, trials=4, ablate=2), tmp_path / "s", *steps)
+    (notice,) = (notice for notice in history.notices if notice.topic == "ablation")
+    assert notice.trial == 1
+    assert "to take it off trial 2 is no edit to be made: train.py would not be" in notice.text
+
+
 PARTS = 6
 MANY = (
     "".join(f"def part{i}(score):\n\n    return score\n\n\n" for i in range(PARTS))

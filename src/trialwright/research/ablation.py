@@ -123,46 +123,50 @@ def _hopeless(history: History) -> set[int]:
 
 def _first(changes: list[Trial], best: Trial, history: History) -> Due:
     """The first of some changes that comes off the best code; notices for those that do not."""
-    shop, notices = workshop(history.task), []
+    notices = []
     for change in changes:
-        edit = _without(change, best, shop, history)
-        if edit is None:
-            notices.append(_stuck(change, best))
-        elif history.seen(best.configuration, code=best.code, tree=edit.tree) is None:
-            return Due((_proposal(change, best, edit),), tuple(notices))
+        found = _without(change, best, history)
+        if isinstance(found, str):
+            notices.append(_stuck(change, found))
+        elif history.seen(best.configuration, code=best.code, tree=found.tree) is None:
+            return Due((_proposal(change, best, found),), tuple(notices))
     return Due(notices=tuple(notices))
 
 
-def _without(change: Trial, best: Trial, shop: Workshop, history: History) -> Edit | None:
-    """The edit that takes a change off the best code; None: it does not come off cleanly.
+def _without(change: Trial, best: Trial, history: History) -> Edit | str:
+    """The edit that takes a change off the best code; why there is none, if it does not come off.
 
     The code as it was found is no edit of its own: then the edit's tree is '', as of trial 0.
     """
-    key = (ABLATION, best.tree, change.number)
+    key = (ABLATION, best.number, change.number)
     if key not in history.memo:
+        shop = workshop(history.task)
         history.memo[key] = _taken_off(change, best, shop, root=shop.tree(history, None))
-    return cast("Edit | None", history.memo[key])
+    return cast("Edit | str", history.memo[key])
 
 
-def _taken_off(change: Trial, best: Trial, shop: Workshop, *, root: str) -> Edit | None:
+def _taken_off(change: Trial, best: Trial, shop: Workshop, *, root: str) -> Edit | str:
     assert change.proposal.edit is not None
     try:
         tree = shop.repository.without(best.tree, change.proposal.edit.patch)
     except RepositoryError:
-        return None
+        tree = best.tree
     if tree == best.tree:
-        return None
+        return (
+            f"it does not come off the code of trial {best.number} by itself, since later changes"
+            " build on it"
+        )
     if tree == root:
         return Edit(patch="", tree="", files=())
     edit = shop.between(best.tree, tree)
-    return None if shop.faults(edit, before=best.tree) else edit
-
-
-def _stuck(change: Trial, best: Trial) -> Notice:
-    text = (
-        f"whether the change of trial {change.number} is still needed can't be tried: it does not"
-        f" come off the code of trial {best.number} by itself, since later changes build on it"
+    wrong = shop.faults(edit, before=best.tree)
+    return (
+        f"to take it off trial {best.number} is no edit to be made: {wrong[0]}" if wrong else edit
     )
+
+
+def _stuck(change: Trial, why: str) -> Notice:
+    text = f"whether the change of trial {change.number} is still needed can't be tried: {why}"
     return Notice(level="info", topic=TOPIC, text=text, trial=change.number)
 
 
