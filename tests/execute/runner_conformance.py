@@ -7,11 +7,12 @@ step 1 and fails; `endless` reports y = 1 at step 1 and goes on until it is stop
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
 
-from tests.execute.orders import Heard
+from tests.execute.orders import Heard, ended
 from trialwright.errors import RunnerError
 from trialwright.execute.runner import Finished, Order, Reported, Runner
 
@@ -92,6 +93,14 @@ class RunnerConformance:
         assert heard.observation().outcome == "pruned"
         handle.stop("cancelled")
         assert heard.drain() == []
+
+    def test_a_run_is_done_when_it_has_had_its_time(self, bench: Bench) -> None:
+        """What goes on for ever is ended by its time budget, and is worth what it reported."""
+        order = bench.endless()
+        limits = replace(order.limits, budget_s=1.0, budget_from="first_metric")
+        observation = ended(bench.runner, replace(order, limits=limits))
+        assert (observation.outcome, observation.given_s) == ("done", 1.0)
+        assert observation.value is not None
 
     def test_a_slot_is_free_once_its_run_has_finished(self, bench: Bench) -> None:
         """Whoever hears `Finished` may start the next run at once."""

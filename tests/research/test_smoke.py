@@ -16,6 +16,7 @@ import pytest
 
 from tests.research.conftest import TRAIN, git
 from tests.research.test_study import Files, Scripted, run
+from trialwright.desk import Desk, EditOffer
 from trialwright.editable import Research
 from trialwright.history import History, read
 from trialwright.process.sandbox import available
@@ -29,11 +30,13 @@ from trialwright.records import (
     Proposal,
     Record,
     Refusal,
+    Request,
     RunKey,
 )
+from trialwright.research.sketch import Sketch
 from trialwright.study import Study
 from trialwright.studyfile.read import load
-from trialwright.task import Budget, RunnerPlan, Task
+from trialwright.task import Budget, RunnerPlan, Schedule, Task
 from trialwright.tryout import smoke_seconds
 
 MakeTask = Callable[..., Task]
@@ -313,3 +316,59 @@ def test_the_moment_is_a_part_of_what_runs_take(task_of: MakeTask) -> None:
     assert after(60.0, 80.0, 1000.0) == 8.0
     assert (after(0.1), after(7200.0)) == (2.0, 30.0)
     assert after(60.0, smoke_s=45.0) == 45.0
+
+
+def edit_offer(text: str) -> EditOffer:
+    """The script with another text, as an agent offers it."""
+    return EditOffer(sketch=Sketch(files={"train.py": text}), why="a hunch")
+
+
+def test_an_agents_edit_is_run_before_where_nobody_runs_the_study(
+    task_of: MakeTask, tmp_path: Path
+) -> None:
+    """Its answer says how it crashed, or that it is a trial."""
+    task, folder = task_of(budget=Budget(trials=1)), tmp_path / "study"
+    Study(task, folder).run()
+    desk = Desk(Study(replace(task, budget=Budget(trials=6)), folder), by="visitor")
+    crash, sound = (str(with_code(code)["train.py"]) for code in ("oops + 1", "OFFSET = 1"))
+    refusal = desk.propose_edit(edit_offer(crash))
+    assert isinstance(refusal, Refusal)
+    assert refusal.cause == "other"
+    assert "name 'oops' is not defined" in refusal.faults[0]
+    admission = desk.propose_edit(edit_offer(sound))
+    assert isinstance(admission, Admission)
+    assert admission.number == 1
+    assert not (folder / "smoke" / "trials" / "0000-0.0").exists()
+
+
+def test_an_agents_edit_waits_for_a_slot_of_the_study(task_of: MakeTask, tmp_path: Path) -> None:
+    """Requests that wait for whoever runs the study are tried there, and answered by name."""
+    task, folder = task_of(budget=Budget(trials=1)), tmp_path / "study"
+    Study(task, folder).run()
+    study = Study(replace(task, budget=Budget(trials=2)), folder, proposer=Scripted())
+    desk = Desk(study, by="visitor")
+    texts = [str(with_code(code)["train.py"]) for code in ("oops + 1", "OFFSET = 1")]
+    asked = [
+        study.request(
+            Request(what="propose", by="visitor", proposal=desk.edit_proposal(edit_offer(text)))
+        )
+        for text in texts
+    ]
+    history = study.run()
+    refusal, admission = (history.answers[sequence] for sequence in asked)
+    assert isinstance(refusal, Refusal)
+    assert refusal.cause == "other"
+    assert isinstance(admission, Admission)
+    assert (admission.number, admission.proposal.by) == (1, "visitor")
+    assert history.trials[1].state == "done"
+
+
+def test_members_that_are_asked_ahead_have_their_edits_run_before(
+    task_of: MakeTask, tmp_path: Path
+) -> None:
+    """With trials queued ahead of need, what crashes is refused all the same."""
+    task = task_of(budget=Budget(trials=2), schedule=Schedule(ahead=1))
+    steps = [with_code("oops + 1"), with_code("OFFSET = 1")]
+    history = run(task, tmp_path / "study", *steps)
+    assert [refusal.proposal.rationale for refusal in refused(history)] == ["step 0"]
+    assert [trial.proposal.rationale for trial in history.trials[1:]] == ["step 1"]
