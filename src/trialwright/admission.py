@@ -69,7 +69,7 @@ def sift(offered: object, history: History, *, n: int, code: str, own: bool = Fa
             sifted.refusals.append(Refusal(proposal=refused, faults=(proposal,)))
             continue
         proposal, wrong = _looked_into(proposal, history)
-        wrong = (proposal.fault, *wrong) if proposal.fault else wrong
+        wrong = tuple(dict.fromkeys((proposal.fault, *wrong))) if proposal.fault else wrong
         wrong = wrong or _faults(proposal, history, code=code, taken=taken)
         if proposal.by in RESERVED and not own:
             wrong = (f"the name {proposal.by!r} is the study's own",)

@@ -15,6 +15,7 @@ from tests.process.confining import needs_sandbox
 from tests.research.coding import begun, log_of, offered
 from tests.research.conftest import TRAIN, begin, git
 from tests.research.test_study import rate, run
+from trialwright.admission import ask
 from trialwright.crew import Crew
 from trialwright.editable import CodingAgent, Research
 from trialwright.records import Proposal
@@ -291,9 +292,12 @@ def test_a_repeat_is_told_before_it_is_asked_again(tmp_path: Path) -> None:
     task = replace(task_for(project, EDIT.replace("0.6", "0.1")), budget=Budget(trials=2))
     history = run(task, tmp_path / "study", rate(0.1))
     crew = Crew(task, tmp_path / "study", dict(os.environ))
-    (proposal,) = crew.proposer(task, history, 1, np.random.default_rng(0))
-    assert proposal.fault == "the same code as trial 1"
-    assert proposal.edit is not None
+    sifted = ask(crew.proposer, task, history, n=1, seed=0)
+    (refusal,) = sifted.refusals
+    assert refusal.faults == ("the same code as trial 1",)
+    assert refusal.proposal.edit is not None
+    assert not sifted.admissions
+    assert len(list((tmp_path / "study" / "agents" / "ann").glob("*.log"))) == 1
 
 
 @pytest.mark.parametrize(

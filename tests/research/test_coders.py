@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
 from tests.process.confining import needs_sandbox
@@ -28,6 +30,7 @@ from tests.research.coding import (
     with_budget,
 )
 from tests.research.conftest import git
+from trialwright.crew import Crew
 from trialwright.editable import Research
 from trialwright.errors import StudyError
 from trialwright.history import LEDGER, read
@@ -289,6 +292,18 @@ def test_a_second_interrupt_ends_the_agent(
     assert again.closed.reason == "budget"
 
 
+def running_study(task: Task, folder: Path) -> subprocess.Popen[bytes]:
+    """Start `trialwright run` in a folder, as a person would."""
+    file = folder / "study.yaml"
+    file.write_text(dump(task))
+    return subprocess.Popen(
+        [sys.executable, "-m", "trialwright.app.cli", "run", str(file), "--plain"],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 @pytest.mark.parametrize("plan", PLANS)
 def test_a_killed_study_leaves_no_agent(
     plan: Research, project: Path, task_of: MakeTask, tmp_path: Path
@@ -296,14 +311,7 @@ def test_a_killed_study_leaves_no_agent(
     """`kill -9` of `trialwright run` ends an agent at work with all that it started."""
     token = f"killed-of-{tmp_path.name}"
     task = task_of(team=(agent("sleeper", token, time_s=600.0),), research=plan)
-    file = tmp_path / "study.yaml"
-    file.write_text(dump(task))
-    running = subprocess.Popen(
-        [sys.executable, "-m", "trialwright.app.cli", "run", str(file), "--plain"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    running = running_study(task, tmp_path)
     try:
         while not alive(token):
             assert running.poll() is None
@@ -314,6 +322,29 @@ def test_a_killed_study_leaves_no_agent(
     deadline = time.monotonic() + 30
     while alive(token) and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert alive(token) == []
+
+
+def test_an_agent_that_outlived_its_guard_is_ended(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
+    """Where study and guard were both killed and there is no sandbox, the next turn ends it."""
+    token = f"outlived-of-{tmp_path.name}"
+    task = task_of(team=(agent("sleeper", token, time_s=600.0),), research=OPEN)
+    running = running_study(task, tmp_path)
+    while not alive(token):
+        assert running.poll() is None
+        time.sleep(0.05)
+    guards = [child.pid for child in psutil.Process(running.pid).children()]
+    (sleeper,) = alive(token)
+    for pid in (running.pid, *guards):
+        os.kill(pid, signal.SIGKILL)
+    running.wait()
+    assert alive(token) == [sleeper]
+    again = task_of(team=(agent("good", name="sleeper"),), research=OPEN)
+    folder = tmp_path / "runs" / "loss"
+    crew = Crew(again, folder, os.environ)
+    crew.proposer(again, read(folder), 1, np.random.default_rng(0))
     assert alive(token) == []
 
 
