@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol
 
-from trialwright.admission import Sifted, answer, by_chance, lost
+from trialwright.admission import Sifted, answer, by_chance, gave_up, lost
 from trialwright.errors import ProposerError
 from trialwright.execute.simulate import SimulatedRunner
 from trialwright.history import History
@@ -215,6 +215,10 @@ class Ahead:
         self._asked: dict[str, int] = {}
         """Runs that had been launched when each member was asked last."""
         self._late: set[str] = set()
+        self._fruitless = 0
+        """Answers in a row from which no trial came, and nothing else was to be had."""
+        self._judged = 0
+        """Trials that were judged at the latest of them."""
         self.exhausted = False
         """Whether nothing was left to try when it was last needed."""
 
@@ -240,7 +244,7 @@ class Ahead:
         left = self._left(history)
         if left is not None:
             lacking, batch = min(lacking, left - thinking), min(batch, left - thinking)
-        if lacking <= 0 or (lacking < batch and (thinking or queued)):
+        if lacking <= 0 or (lacking < batch and (thinking or queued)) or self._waits(history):
             return
         busy = {**self._rests.now(len(history.trials)), **outstanding}
         wanted = self._turns(history, lacking, busy)
@@ -268,12 +272,22 @@ class Ahead:
             sifted.refusals.append(lost(offered.by, offered.problem))
         if n > 0 and not (sifted.admissions or self._minds.outstanding or queued):
             sifted.admissions = by_chance(self._task, history, n=1, seed=history.seed).admissions
-            self.exhausted = not sifted.admissions
+            self._fruitless += 1
+            self._judged = len(history.judged)
+            over = gave_up(sifted, self._task, self._fruitless)
+            self.exhausted = not sifted.admissions and over and not self._waits(history)
+        if sifted.admissions:
+            self._fruitless = 0
         return sifted
 
     def close(self) -> None:
         """Let go: what still comes is not heard any more."""
         self._minds.close()
+
+    def _waits(self, history: History) -> bool:
+        """Whether nobody had another edit, and a trial that goes on may show where to go."""
+        known = self._judged == len(history.judged)
+        return bool(self._task.research and self._fruitless and known and history.pending())
 
     def _left(self, history: History) -> int | None:
         budget = self._task.budget.trials

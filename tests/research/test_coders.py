@@ -36,7 +36,7 @@ from trialwright.errors import StudyError
 from trialwright.history import LEDGER, read
 from trialwright.study import Study
 from trialwright.studyfile import dump
-from trialwright.task import Budget, Task
+from trialwright.task import Budget, Schedule, Task
 
 MakeTask = Callable[..., Task]
 
@@ -286,6 +286,7 @@ def test_a_second_interrupt_ends_the_agent(
     assert history.closed is not None
     assert history.closed.reason == "stopped"
     assert not history.refusals
+    assert not history.notices
     assert alive(token) == []
     again = Study(with_budget(task, 1), tmp_path / "study").run()
     assert again.closed is not None
@@ -385,6 +386,18 @@ def test_an_agent_works_beside_the_editor(project: Path, task_of: MakeTask, tmp_
     assert {"editor", "good"} <= makers
     assert "frozen" not in makers
     assert {refusal.proposal.by for refusal in history.refusals} == {"frozen"}
+
+
+def test_an_agent_thinks_while_runs_go_on(project: Path, task_of: MakeTask, tmp_path: Path) -> None:
+    """Asked ahead of need it may make an edit that is running already: it is asked again later."""
+    task = task_of(
+        team=(agent("good"),), research=OPEN, budget=Budget(trials=4), schedule=Schedule(ahead=1)
+    )
+    history = Study(task, tmp_path / "study").run()
+    assert [trial.proposal.parent for trial in history.trials] == [None, 0, 1, 2]
+    assert {fault for refusal in history.refusals for fault in refusal.faults} <= {
+        f"the same code as trial {number}" for number in range(4)
+    }
 
 
 def test_the_first_trial_comes_before_the_agent(task_of: MakeTask, tmp_path: Path) -> None:

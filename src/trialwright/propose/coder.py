@@ -108,7 +108,7 @@ class Coder:
     """A member of the team that has a command edit a copy of the code.
 
     Raises, when called:
-        ProposerError: the study changes no code, or is being stopped.
+        ProposerError: the study changes no code.
     """
 
     def __init__(self, agent: CodingAgent, workplace: Workplace) -> None:
@@ -130,7 +130,10 @@ class Coder:
         n: int,  # noqa: ARG002  # one edit per start of the command
         rng: np.random.Generator,  # noqa: ARG002  # chance is the agent's own
     ) -> list[Proposal]:
-        """Return the edit that the agent made, or one that says why its turn was lost."""
+        """Return the edit that the agent made, or one that says why its turn was lost.
+
+        Nothing, where it was ended since the study stops.
+        """
         if task.research is None:
             raise ProposerError(f"{self.name} edits code: the study needs a section `research`")
         turn = _Turn(self._agent, self._at, task, history)
@@ -139,7 +142,7 @@ class Coder:
                 return [turn.taken(self._place, scratch)]
         except (TrialwrightError, OSError) as error:
             if self._at.stopping():
-                raise ProposerError("it was ended, as the study stops") from error
+                return []
             return [turn.lost(f"it could not be set to work: {error}")]
 
     @contextmanager
