@@ -13,15 +13,29 @@ from tests.research.conftest import git
 from trialwright.analysis.ucb import nodes
 from trialwright.code.rewrites import rewrite
 from trialwright.editable import Research
+from trialwright.errors import StudyFileError
 from trialwright.history import History
 from trialwright.propose.codetree import CodeTree
 from trialwright.propose.editor import Editor
 from trialwright.propose.workbench import REWRITE, Workbench
-from trialwright.records import Admission, Category, Entry, Opened, Proposal
-from trialwright.research.rules import ABLATION, declared, pivot, plateau
+from trialwright.records import (
+    Admission,
+    Category,
+    Cause,
+    Entry,
+    Launch,
+    Observation,
+    Opened,
+    Proposal,
+    Record,
+    RunKey,
+    Verdict,
+)
+from trialwright.research.rules import ABLATION, declared, judged, pivot, plateau
 from trialwright.research.workshop import workshop
 from trialwright.store import store_in
 from trialwright.study import Study
+from trialwright.studyfile import dump, parse
 from trialwright.task import Budget, Task
 
 MakeTask = Callable[..., Task]
@@ -294,3 +308,62 @@ def test_what_a_loss_can_only_lose_by_is_not_proposed(task: Task, tmp_path: Path
 
 def _rewrites(task: Task, history: History) -> list[Proposal]:
     return list(Workbench(task, history, 1).rewritten())
+
+
+def _ended(history: History, by: str, text: str, *, failed: Cause | None = None) -> None:
+    """Add a trial of this code that was discarded, or failed."""
+    shop, number = workshop(history.task), len(history.trials)
+    edit = shop.edit(shop.tree(history, 0), {"train.py": text})
+    proposal = Proposal(configuration={}, by=by, parent=0, edit=edit)
+    key = RunKey(number, 0, 0)
+    records: list[Record] = [
+        Admission(number=number, proposal=proposal, code=history.code),
+        Launch(run=key, seed=0, command=(), machine="", code=history.code),
+        Observation(run=key, outcome="failed", cause=failed)
+        if failed
+        else Observation(run=key, outcome="done", value=9.0),
+        Verdict(trial=number, status="failed" if failed else "discarded", sentence=""),
+    ]
+    for record in records:
+        history.extend([Entry(history.sequence + 1, history.updated_at, record)])
+
+
+def test_what_tells_nothing_of_a_change_counts_for_no_rule(task: Task, tmp_path: Path) -> None:
+    """Changes that the study takes back, and failures by accident, which may be tried again."""
+    history = run(ruled(task, plateau=3), tmp_path / "study", (0, net(rate=0.1)))
+    clipped = rewrite("clip-gradients").apply(NET)
+    _ended(history, ABLATION, clipped)
+    _ended(history, "scripted", net(rate=0.05), failed="transient")
+    assert [trial.number for trial in judged(history)] == [1]
+    assert plateau(history) is None
+    _ended(history, "scripted", net(rate=0.2))
+    # The two of one kind follow each other, with nothing that counts between them.
+    assert (found := pivot(history)) is not None
+    assert found.category == "hyperparameter"
+    _ended(history, "scripted", net(rate=0.3))
+    assert (due := plateau(history)) is not None
+    assert due.reason.startswith("3 changes in a row")
+    shop = workshop(task)
+    for text, told in [(net(rate=0.0501), ()), (net(rate=0.2001), ("trial 4",))]:
+        edit = shop.edit(shop.tree(history, 0), {"train.py": text})
+        again = Proposal(configuration={}, by="scripted", parent=0, edit=edit)
+        said = shop.repeats(again, history)
+        assert len(said) == len(told)
+        assert all(words in sentence for words, sentence in zip(told, said, strict=True))
+
+
+def test_the_study_file_says_when_a_plateau_is_reached(tmp_path: Path) -> None:
+    """`plateau`, at least 2; written out again as it was read."""
+    (tmp_path / "train.py").write_text("")
+    text = """\
+name: net
+goal: minimize loss
+command: [python, train.py]
+research: {editable: [train.py], plateau: 5, pivot: 3}
+"""
+    task = parse(text, path=tmp_path / "study.yaml")
+    assert task.research is not None
+    assert (task.research.plateau, task.research.pivot) == (5, 3)
+    assert parse(dump(task), path=tmp_path / "study.yaml").research == task.research
+    with pytest.raises(StudyFileError, match=r"yaml:4:.*research\.plateau"):
+        parse(text.replace("plateau: 5", "plateau: 1"), path=tmp_path / "study.yaml")

@@ -13,12 +13,10 @@ import numpy as np
 
 from trialwright.errors import ProposerError
 from trialwright.history import History
-from trialwright.propose.workbench import Workbench, skeleton_of
+from trialwright.propose.workbench import Workbench
 from trialwright.records import Proposal
 from trialwright.research.rules import plateau
 from trialwright.task import Task
-
-__all__ = ["Editor", "larger", "skeleton_of", "usual"]
 
 
 class Editor:

@@ -1,7 +1,7 @@
 """Near-repeats: code that an earlier trial had, but for trifles.
 
-What is refused is told the trial that it repeats. Trials that the study itself made to take a
-change back, and trials that failed by accident, keep nobody from trying again.
+What is refused is told the trial that it repeats. A trial that failed by accident keeps nobody from
+trying again, and the study itself may take a change back whatever was tried.
 """
 
 from __future__ import annotations
@@ -69,9 +69,8 @@ def _indexed(history: History, form_of: Callable[[str], Form]) -> _Index:
     index = history.memo.setdefault(_MEMO, _Index())
     assert isinstance(index, _Index)
     for trial in history.trials[index.seen :]:
-        if trial.proposal.by != ABLATION:
-            form = form_of(trial.tree)
-            key = (trial.admission.code, history.space.key(trial.configuration), form.shape)
-            index.trials.setdefault(key, []).append((trial.number, form))
+        form = form_of(trial.tree)
+        key = (trial.admission.code, history.space.key(trial.configuration), form.shape)
+        index.trials.setdefault(key, []).append((trial.number, form))
     index.seen = len(history.trials)
     return index

@@ -152,7 +152,7 @@ def _elsewhere(history: History, best: Trial) -> Node | None:
 def _worth(history: History, node: Node, *, exhausted: bool) -> bool:
     """Whether a trial is a place to go on from: not discarded, or as good as half of the others."""
     trial = history.trials[node.number]
-    if trial.value is None or trial.proposal.by == ABLATION:
+    if trial.value is None or in_vain(trial):
         return False
     return _favoured(trial) or (not exhausted and (node.reward or 0.0) >= GOOD)
 
