@@ -240,7 +240,7 @@ def test_on_a_plateau_another_trial_is_shown_and_edited(tmp_path: Path) -> None:
     assert (due.what, due.trial != 1) == ("branch", True)
     text = prompt(task, history, 1)
     assert f"The code of trial {due.trial}." in text
-    assert f"Go on from trial {due.trial}." in text
+    assert f"go on from trial {due.trial} (" in text
     assert f"2 changes in a row brought nothing better than trial {1}" in text
     reading = Reading(task, history, "model")
     assert answered(reading, draft(swap("WIDTH = 4", "WIDTH = 5"))) is None

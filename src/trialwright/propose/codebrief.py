@@ -211,11 +211,8 @@ def advice(history: History) -> list[str]:
     if turn is not None:
         found.append(f"{_sentence(turn.reason)} An edit of this kind is sent back once.")
     if flat is not None:
-        todo = f"Go on from trial {flat.trial}." if flat.what == "branch" else (
-            "A change of one number is none: change the structure, or combine what has not been"
-            " combined."
-        )  # fmt: skip
-        found.append(f"{_sentence(flat.reason)} {todo}")
+        larger = " A change of one number is none." if flat.what == "larger" else ""
+        found.append(f"{_sentence(flat.reason)}{larger}")
     return found
 
 
