@@ -578,6 +578,30 @@ def test_the_deeper_path_counts(work: Path) -> None:
     assert said(inside(python(OPEN, *new), confinement, work)) == [str(new[1])]
 
 
+def test_a_program_of_node_s_brings_its_package(work: Path) -> None:
+    """A link in `bin` to a script of a package: the whole package is there, and nothing beside."""
+    top = work.parent / "node"
+    package = top / "lib" / "node_modules" / "@maker" / "agent"
+    (package / "lib").mkdir(parents=True)
+    (package / "package.json").write_text("{}")
+    (package / "lib" / "part").write_text("part")
+    (package.parent / "other").write_text("other")
+    script = package / "cli.js"
+    script.write_text(
+        '#!/bin/sh\nread part < "$(dirname "$(readlink -f "$0")")/lib/part"; echo $part\n'
+    )
+    script.chmod(0o755)
+    (top / "bin").mkdir()
+    (top / "bin" / "agent").symlink_to("../lib/node_modules/@maker/agent/cli.js")
+    environment = {**os.environ, "PATH": f"{top / 'bin'}:{os.environ['PATH']}"}
+    assert package in needed(("agent",), environment, work)
+    assert said(inside(("agent",), Confinement(writable=(work,)), work, environment)) == ["part"]
+    assert not any(
+        (package.parent / "other").is_relative_to(path)
+        for path in needed(("agent",), environment, work)
+    )
+
+
 def test_what_can_t_be_confined_is_refused(work: Path) -> None:
     """Paths that are not there, whole systems, and frozen files that nobody could write anyway."""
     (work.parent / "link").symlink_to(work)

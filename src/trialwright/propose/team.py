@@ -32,6 +32,9 @@ from trialwright.task import Agent, Delegate, Someone, Task
 SPARE = 10
 """Proposals that are looked at per one asked for."""
 
+LONGEST_FAULT = 200
+"""Characters that are told of why a turn was lost, where its member says so."""
+
 MEASURE = 3
 """Trials that go to others than models, where there is a judge: theirs are to be measured by."""
 
@@ -225,7 +228,9 @@ class _Batch:
                 self._sort(proposal)
         got = len(self.usable) - before
         if not got:
-            self.lost[name] = "" if offered == [] else "nothing that it offered is usable"
+            known = next((one.fault[:LONGEST_FAULT] for one in proposals if one.fault), "")
+            unusable = known or "nothing that it offered is usable"
+            self.lost[name] = "" if offered == [] else unusable
         bad = [p for p in proposals if self._key(p) is None]
         self.unusable += bad[: wanted - got]
         if offered != [] and not proposals:
