@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -101,7 +102,8 @@ def test_agents_get_the_same_task_in_clones_of_their_own(project: Path) -> None:
     values = [one["best"] for one in told["campaigns"] if one["agent"] == "tree"]
     (summed,) = [one for one in told["summary"]["agents"] if one["agent"] == "tree"]
     assert summed["best"]["mean"] == pytest.approx(sum(values) / 2)
-    assert summed["success"]["total"] == 4
+    assert summed["improved"]["total"] == summed["own"] == 4
+    assert summed["kept"] <= summed["improved"]["hits"]
 
 
 @pytest.mark.slow
@@ -213,10 +215,11 @@ def test_a_coding_agent_is_described_in_the_team(project: Path) -> None:
     told = record(project)
     helper = told["agents"][0]
     assert (helper["kind"], helper["command"]) == ("coding agent", [sys.executable, str(agent)])
-    assert len(helper["program_sha256"]) == len(helper["prompt_sha256"]) == 64
+    assert helper["programs"][str(agent)] == hashlib.sha256(agent.read_bytes()).hexdigest()
+    assert helper["prompt_sha256"] == hashlib.sha256(helper["prompt"].encode()).hexdigest()
     assert "minimize loss" in helper["prompt"]
     assert told["campaigns"][0]["best"] == 0.0
-    assert told["campaigns"][0]["own"] == 1
+    assert told["campaigns"][0]["own"] == told["campaigns"][0]["improved"]["hits"] == 1
 
 
 @pytest.mark.parametrize(

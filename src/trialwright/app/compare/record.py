@@ -169,7 +169,7 @@ def _agent(member: Someone, prompt: str) -> Document:
         case Agent():
             document |= {"kind": "model", "context_tokens": context_tokens(member)}
         case CodingAgent(command=command):
-            document |= {"kind": "coding agent", "context_tokens": None, **_program(command[0])}
+            document |= {"kind": "coding agent", "context_tokens": None, **_program(command)}
         case _:
             document |= {"kind": "built in"}
     if prompt:
@@ -178,17 +178,16 @@ def _agent(member: Someone, prompt: str) -> Document:
     return document
 
 
-def _program(name: str) -> Document:
-    """Which file a command is, and its digest: what its own version is, only it could say."""
-    found = shutil.which(name)
-    if found is None:
-        return {"program": None}
-    path = Path(found).resolve()
+def _program(command: Sequence[str]) -> Document:
+    """Which files a command names, with digests: what its own version is, only it could say."""
+    found = [shutil.which(command[0]), *(word for word in command[1:] if Path(word).is_file())]
+    paths = dict.fromkeys(Path(path).resolve() for path in found if path)
+    return {"programs": {str(path): _digest(path) for path in paths}}
+
+
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        return {
-            "program": str(path),
-            "program_sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-        }
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _versions() -> Document:

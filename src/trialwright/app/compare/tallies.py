@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trialwright.analysis.contest import Duel, Mean, duels, entropy
-from trialwright.analysis.standing import Cost, Rate, cost
+from trialwright.analysis.standing import Cost, Rate, accounts, cost
 from trialwright.analysis.validation import validation
 from trialwright.history import History
 from trialwright.insight.ours import campaign_of
@@ -29,10 +29,12 @@ class Tally:
     """What its best trial came to, on the seeds by which it was chosen."""
     fresh: float | None
     """And on seeds that no selection saw; None where the study asks for none."""
-    kept: int
-    """Of the agent's own trials, those that were kept: better than the best of their time."""
     own: int
     """Trials of the agent's own that have ended."""
+    improved: Rate
+    """Of them, those whose value beat the best of their time: by these seeds alone."""
+    kept: int
+    """Of them, those that were kept: better beyond noise."""
     crashes: int
     refused: int
     """Proposals of its that did not become a trial."""
@@ -40,6 +42,8 @@ class Tally:
     """Of its own trials: what its edits show, or what was declared."""
     seconds: float
     """That its runs took."""
+    wall_s: float
+    """That all of it took: the agent's thinking too."""
     cost: Cost
     """Of conversations with models."""
 
@@ -52,8 +56,10 @@ class Sum:
     replicates: int
     best: Mean
     """Of what `worth` says."""
-    success: Rate
-    """Kept trials of its own, over all replicates."""
+    improved: Rate
+    """Over all replicates."""
+    kept: int
+    own: int
     trials: int
     crashes: int
     refused: int
@@ -61,6 +67,7 @@ class Sum:
     entropy: float
     """Of the categories, in bits."""
     seconds: float
+    wall_s: float
     cost: Cost
 
 
@@ -68,6 +75,7 @@ def tally(history: History, agent: str, replicate: int) -> Tally:
     """Count what one campaign came to."""
     campaign, best, checked = campaign_of(history), history.best(), validation(history)
     own = [one for one in campaign.experiments if one.agent == agent]
+    account = next((one for one in accounts(history) if one.name == agent), None)
     first = history.trials[0] if history.trials else None
     return Tally(
         agent=agent,
@@ -79,9 +87,11 @@ def tally(history: History, agent: str, replicate: int) -> Tally:
         kept=sum(one.status == "keep" for one in own),
         own=len(own),
         crashes=sum(one.status == "crash" for one in own),
-        refused=sum(one.proposal.by == agent for one in history.refusals),
+        improved=account.improved if account else Rate.of(0, 0),
+        refused=account.refusals if account else 0,
         categories=dict(Counter(one.category or "none" for one in own)),
         seconds=math.fsum(one.seconds or 0.0 for one in campaign.experiments),
+        wall_s=history.seconds,
         cost=cost(history.exchanges),
     )
 
@@ -125,13 +135,18 @@ def _sum(agent: str, ours: Sequence[Tally], values: Sequence[float]) -> Sum:
         agent=agent,
         replicates=len(ours),
         best=Mean.of(values),
-        success=Rate.of(sum(one.kept for one in ours), sum(one.own for one in ours)),
+        improved=Rate.of(
+            sum(one.improved.hits for one in ours), sum(one.improved.total for one in ours)
+        ),
+        kept=sum(one.kept for one in ours),
+        own=sum(one.own for one in ours),
         trials=sum(one.trials for one in ours),
         crashes=sum(one.crashes for one in ours),
         refused=sum(one.refused for one in ours),
         categories=dict(categories.most_common()),
         entropy=entropy(categories.values()),
         seconds=math.fsum(one.seconds for one in ours),
+        wall_s=math.fsum(one.wall_s for one in ours),
         cost=_total(one.cost for one in ours),
     )
 

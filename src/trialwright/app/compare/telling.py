@@ -14,8 +14,8 @@ from trialwright.report import words
 from trialwright.task import Objective
 
 NONE = "–"
-RESULTS = ("agent", "campaigns", "best", "95 % interval", "kept", "of own", "crashes", "refused")
-MEANS = ("agent", "categories", "entropy", "time in runs", "tokens", "cost")
+RESULTS = ("agent", "campaigns", "best", "95 % interval", "improved", "kept", "crashes", "refused")
+MEANS = ("agent", "categories", "entropy", "time", "in runs", "tokens", "cost")
 
 
 def tables(found: Sequence[Sum]) -> Iterator[RenderableType]:
@@ -30,7 +30,8 @@ def tables(found: Sequence[Sum]) -> Iterator[RenderableType]:
 
 
 def _results(one: Sum) -> tuple[str, ...]:
-    best, kept = one.best, one.success
+    best, rate = one.best, one.improved
+    share = f" ({rate.low:.0%} to {rate.high:.0%})" if rate.total else ""
     return (
         words.line(one.agent, most=40),
         str(one.replicates),
@@ -38,8 +39,8 @@ def _results(one: Sum) -> tuple[str, ...]:
         NONE
         if best.low is None or best.high is None
         else f"{words.number(best.low)} to {words.number(best.high)}",
-        str(kept.hits),
-        f"{kept.total} ({kept.low:.0%} to {kept.high:.0%})",
+        f"{rate.hits} of {rate.total}{share}",
+        str(one.kept),
         str(one.crashes),
         str(one.refused),
     )
@@ -51,6 +52,7 @@ def _means(one: Sum) -> tuple[str, ...]:
         words.line(one.agent, most=40),
         kinds or NONE,
         f"{one.entropy:.2f} bits",
+        words.seconds(one.wall_s),
         words.seconds(one.seconds),
         f"{one.cost.tokens:,}" if one.cost.exchanges else NONE,
         NONE if one.cost.usd is None else f"${one.cost.usd:.2f}",
@@ -93,7 +95,8 @@ def sentences(found: Sequence[Sum], pairs: Sequence[Duel], goal: Objective) -> I
             f" least {least} are needed (--replicates {least} goes on from here)."
         )
     yield (
-        "Intervals of means are Student's over replicates; those of shares are exact for"
+        "improved: trials of its own that beat the best of their time, on their seeds; kept: beyond"
+        " noise. Intervals of means are Student's over replicates; those of shares are exact for"
         " independent trials, which trials of one campaign are not quite; p is of a sign-flip test"
         " over replicates, corrected for the number of pairs."
     )
