@@ -154,6 +154,15 @@ def test_diff_of_a_trial_is_a_patch_that_git_applies(studied: Path, tmp_path: Pa
     assert f"{told['commit']}, {told['ref']}" in shown
 
 
+def test_diff_is_coloured_on_a_terminal(studied: Path) -> None:
+    """What is added and removed stands out there; elsewhere no escape sequence comes along."""
+    colours = {"FORCE_COLOR": "1", "NO_COLOR": "", "TERM": "xterm-256color"}
+    text = ran(studied, "show", "1", "--diff", **colours).stdout
+    assert "\x1b[32m+" in text
+    assert "\x1b[31m-" in text
+    assert "\x1b" not in ran(studied, "show", "1", "--diff").stdout
+
+
 def test_diff_says_what_it_can_not_show(studied: Path) -> None:
     """The first trial has no diff, which is no error; a wrong `--from` is one."""
     first = ran(studied, "show", "0", "--diff")

@@ -54,7 +54,7 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def study(folder: Path, *steps: Files, name: str = "loss") -> History:
+def study(folder: Path, *steps: Files, name: str = "loss", smoke_s: float | None = 0) -> History:
     """Run a study in which these edits are offered, one after the other."""
     task = Task(
         name=name,
@@ -62,7 +62,7 @@ def study(folder: Path, *steps: Files, name: str = "loss") -> History:
         space=Space(()),
         command=(sys.executable, "train.py"),
         folder=str(project(folder / "project")),
-        research=Research(editable=("train.py",), sandbox="none", smoke_s=0),
+        research=Research(editable=("train.py",), sandbox="none", smoke_s=smoke_s),
         team=("editor",),
         budget=Budget(trials=7),
         runner=RunnerPlan(workers=1),
@@ -148,6 +148,26 @@ def test_the_story_counts_what_became_of_edits(ended: History) -> None:
         " (trial 4).",
         "1 edit was kept for being as good with less code (trial 6).",
     )
+
+
+def test_a_refusal_is_counted_by_what_was_wrong(tmp_path: Path) -> None:
+    """Crashes of a smoke run, repeats and seeds are told apart; the words of a log are no fault."""
+    crash = BETTER.replace("    print(", "    raise OSError('is frozen')\n    print(")
+    steps: tuple[Files, ...] = ({"train.py": crash}, {"train.py": BETTER}, {"train.py": FOUND})
+    history = study(tmp_path, *steps, smoke_s=30)
+    assert told(history).facts == (
+        "2 proposals were refused before becoming a trial: 1 failed when run for a moment and 1"
+        " led back to the code as it was found.",
+    )
+
+
+def test_a_kind_that_was_kept_is_not_turned_away_from(tmp_path: Path) -> None:
+    """A change of another kind is called a turn only where those before it were discarded."""
+    kept = FOUND.replace("RATE = 0.5", "RATE = 0.6"), FOUND.replace("RATE = 0.5", "RATE = 0.7")
+    steps: tuple[Files, ...] = tuple({"train.py": text} for text in kept)
+    history = study(tmp_path, *steps, {"train.py": kept[1].replace("WIDTH = 4", "WIDTH = 5")})
+    assert [trial.number for trial in history.trials if trial.proposal.edit] == [1, 2, 3]
+    assert told(history).facts == ()
 
 
 def test_the_commands_of_the_story_do_what_it_says(ended: History, tmp_path: Path) -> None:

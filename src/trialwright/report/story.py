@@ -31,6 +31,7 @@ SHORT = 10
 STANDINGS = ("kept", "unconfirmed", "discarded", "failed")
 
 _REFUSED = (
+    ("run for a moment", "failed when run for a moment"),
     ("is frozen", "touched what is frozen"),
     ("may not be edited", "touched what may not be edited"),
     ("a seed or an order", "changed a seed or an order alone"),
@@ -44,7 +45,6 @@ _REFUSED = (
     ("would not be Python", "were no Python"),
     ("do it in smaller ones", "were too large"),
     ("characters;", "were too large"),
-    ("smoke", "failed in their smoke run"),
 )
 """What a refusal's words say of the kind of fault, the first that fits."""
 
@@ -237,8 +237,10 @@ def _refused(refusals: Sequence[Refusal]) -> str:
 
 
 def _fault(refusal: Refusal) -> str:
-    text = " ".join(refusal.faults)
-    return next((kind for needle, kind in _REFUSED if needle in text), "for other reasons")
+    # What follows the first is its details, such as the last lines of a log.
+    text = refusal.faults[0] if refusal.faults else ""
+    other = "came to no edit that could be tried" if refusal.proposal.fault else "had other faults"
+    return next((kind for needle, kind in _REFUSED if needle in text), other)
 
 
 def _cause(trial: Trial) -> str:
