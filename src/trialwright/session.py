@@ -29,7 +29,7 @@ from trialwright.analysis.twins import Twins
 from trialwright.asking import Offered
 from trialwright.edits import changed
 from trialwright.ending import advice, blocked, hopeless, runs_left, searched, spent
-from trialwright.errors import StudyError
+from trialwright.errors import RunnerError, StudyError
 from trialwright.execute.keep import Folders, Keeper, shortage
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.order import make_order, run_seed
@@ -451,12 +451,15 @@ class Session:
         """Run for a moment what was offered, on this machine: a step does not come again."""
         if not self._tryouts:
             return
-        with LocalRunner(replace(self._task.runner, kind="local", workers=1)) as runner:
+        plan = replace(self._task.runner, kind="local", workers=1)
+        # Where this machine lacks what a run takes, it is left to whoever runs the study.
+        with suppress(RunnerError), LocalRunner(plan) as runner:
             while self._tryouts:
                 self._tryouts.start(runner, self.history, most=1)
                 happening = self._inbox.get()
                 if isinstance(happening, Tried):
                     self._tried(happening)
+        self._tryouts.stop()
 
     # -- proposing
 

@@ -372,3 +372,17 @@ def test_members_that_are_asked_ahead_have_their_edits_run_before(
     history = run(task, tmp_path / "study", *steps)
     assert [refusal.proposal.rationale for refusal in refused(history)] == ["step 0"]
     assert [trial.proposal.rationale for trial in history.trials[1:]] == ["step 1"]
+
+
+def test_what_this_machine_can_not_run_is_left_to_whoever_runs_the_study(
+    task_of: MakeTask, tmp_path: Path
+) -> None:
+    """An edit that takes more than the agent's machine has is noted, and not answered."""
+    task, folder = task_of(budget=Budget(trials=1)), tmp_path / "study"
+    Study(task, folder).run()
+    large = replace(task, budget=Budget(trials=6), runner=RunnerPlan(kind="ray", gpus=64.0))
+    desk = Desk(Study(large, folder), by="visitor")
+    assert desk.propose_edit(edit_offer(str(with_code("OFFSET = 1")["train.py"]))) is None
+    history = read(folder)
+    assert len(history.trials) == 1
+    assert [request.by for _, request in history.requests] == ["visitor"]
