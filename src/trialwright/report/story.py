@@ -6,6 +6,7 @@ where the study's branch is.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -258,9 +259,10 @@ def _turns(edits: Sequence[Trial], history: History) -> Iterator[str]:
     assert history.task.research is not None
     row = history.task.research.pivot
     turned = []
+    ended = sorted((at, one.number) for one in edits if (at := _ended(one)) is not None)
     for trial in edits:
-        ended = [one for one in edits if (at := _ended(one)) and at <= trial.admitted_at]
-        last = sorted(ended, key=lambda one: _ended(one) or 0.0)[-row:]
+        known = bisect_right(ended, (trial.admitted_at, len(history.trials)))
+        last = [history.trials[number] for _, number in ended[max(known - row, 0) : known]]
         kinds = {category_of(one) for one in last}
         lost = all(_outcome(one) in ("discarded", "failed") for one in last)
         if len(last) == row and lost and len(kinds) == 1 and category_of(trial) not in kinds:
