@@ -121,20 +121,27 @@ def test_a_model_that_only_cheats_loses_its_turns_and_the_study_goes_on(
 def test_a_model_and_the_editor_work_on_one_study(
     project: Path, task_of: MakeTask, tmp_path: Path
 ) -> None:
-    """Each edits what the other left; the model reads who did what."""
+    """Each edits what the other left; the model reads who did what, and its hacks are on record."""
     steps = iter(range(1, 100))
 
-    def script(_index: int, _request: Request) -> Calls:
+    def script(_index: int, request: Request) -> Calls:
+        if not told(request, "openai"):
+            return CHEATING
         added = next(steps) / 100
         return edit("return ", f"return {added} + ", category="architecture")
 
     with serving("openai", script) as server:
-        task = task_of(budget=Budget(trials=9), team=("editor", agent(server)))
+        plan = replace(BARE, pivot=9)
+        team = ("editor", agent(server))
+        task = task_of(budget=Budget(trials=9), team=team, research=plan)
         history = Study(task, tmp_path / "study", environ=PLAIN).run()
         requests = server.requests
     makers = {trial.proposal.by for trial in history.trials}
     assert makers == {"user", "editor", "model"}
     assert any("by editor" in read(request) for request in requests)
+    assert {one.repairs for one in asked(history)} == {("scope",)}
+    hacks = [one for one in history.refusals if one.faults[0] == "sent back (scope)"]
+    assert len(hacks) == len(asked(history))
 
 
 def test_a_program_on_the_command_line_edits_as_a_provider_does(

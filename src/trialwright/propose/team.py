@@ -231,8 +231,10 @@ class _Batch:
             known = next((one.fault[:LONGEST_FAULT] for one in proposals if one.fault), "")
             unusable = known or "nothing that it offered is usable"
             self.lost[name] = "" if offered == [] else unusable
-        bad = [p for p in proposals if self._key(p) is None]
-        self.unusable += bad[: wanted - got]
+        known_bad = [p for p in proposals if p.fault]
+        bad = [p for p in proposals if not p.fault and self._key(p) is None]
+        # What a member says itself was refused is for the record, whatever else it offered.
+        self.unusable += [*known_bad, *bad[: max(wanted - got - len(known_bad), 0)]]
         if offered != [] and not proposals:
             self.refuse(name)
 
