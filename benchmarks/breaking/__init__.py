@@ -1,1 +1,1 @@
-"""What `kill9.py`, `research_kill9.py` and `faults.py` share: studies that are broken on purpose, and their books."""
+"""What the benchmarks that break studies on purpose share: the studies, and their books."""

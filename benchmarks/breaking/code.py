@@ -14,11 +14,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.breaking.audit import Counts, booked
 from benchmarks.breaking.scene import Scene
+from benchmarks.breaking.warm import Process
 from trialwright.campaigns.write import history_tsv
 from trialwright.errors import RepositoryError, TrialwrightError
 from trialwright.history import History, Trial, read
@@ -27,6 +29,9 @@ from trialwright.research.naming import branch_of, ref_of
 
 HERE = Path(__file__).parent / "project"
 """The files of the repository."""
+
+GIT_S = 0.2
+"""Seconds that proposing a trial and showing it in git take, longer than its run."""
 
 STUDY = """
 name: study
@@ -92,6 +97,12 @@ class CodeScene(Scene):
         notes.write_text("not staged\n")
         (self.folder / "scribble.txt").write_text("not tracked\n")
         self._user = self._seen()
+
+    def until_random_moment(self, process: Process, *, start_s: float = 0.2) -> None:
+        """Wait for a moment as for any study; then up to a trial's time in git."""
+        super().until_random_moment(process, start_s=start_s)
+        if process.poll() is None:
+            time.sleep(self.rng.uniform(0.0, GIT_S))
 
     def look(self) -> None:
         """Hold the repository and the ledger against what they were at the last look."""

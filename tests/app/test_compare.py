@@ -15,9 +15,12 @@ import pytest
 
 from tests.app.commands import clear, command, environment, lay_out, ran
 from tests.research.conftest import EVALUATOR, TRAIN, git
+from trialwright.app.compare.arena import legs
 from trialwright.campaigns.read import read as read_campaign
 from trialwright.history import read
 from trialwright.process.sandbox import available
+from trialwright.studyfile import load
+from trialwright.task import Agent
 
 STUDY = f"""\
 name: loss
@@ -285,3 +288,13 @@ def test_a_campaign_that_fails_is_told_and_the_others_go_on(project: Path) -> No
         "editor-2": "ended",
         "tree-2": "failed",
     }
+
+
+def test_every_agent_has_a_folder_of_its_own_within_the_comparison(tmp_path: Path) -> None:
+    """Whatever it is called: names that look alike, or that lead elsewhere, stay apart."""
+    names = ("a:b", "a/b", "a_b", "..", "../..", "über", ".hidden", "editor")
+    task = load(lay_out(tmp_path))
+    found = legs(task, [Agent(name=name, model="x:y") for name in names], 2, tmp_path / "all")
+    folders = {leg.folder for leg in found}
+    assert len(folders) == 2 * len(names)
+    assert all(folder.resolve().parent == tmp_path / "all" for folder in folders)
