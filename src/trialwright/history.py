@@ -150,9 +150,7 @@ class History:
         self._withheld: dict[RunKey, float] = {}
         self._tokens = 0
         self._usd = 0.0
-        self._first_at = 0.0
-        self._last_at = 0.0
-        self._counted_at = 0.0
+        self._first_at = self._last_at = self._counted_at = 0.0
         self.extend(entries)
 
     @property
