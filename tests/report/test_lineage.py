@@ -135,6 +135,7 @@ def test_the_story_counts_what_became_of_edits(ended: History) -> None:
     assert [step.trial for step in found.steps] == [1, 6]
     assert all(step.verdict for step in found.steps)
     assert sum(kind.tried for kind in found.kinds) == 6
+    assert {step.category for step in found.steps} <= {kind.category for kind in found.kinds}
     assert [sum(amounts) for amounts in zip(*(k.counts for k in found.kinds), strict=True)] == [
         sum(trial.verdict is not None and trial.verdict.status == status
             for trial in ended.trials[1:])

@@ -13,6 +13,7 @@ from trialwright.history import History, Trial
 from trialwright.records import Category
 from trialwright.report import seeds, words
 from trialwright.report.rows import standing
+from trialwright.research.rules import category_of
 
 _GAP = "  "
 
@@ -122,7 +123,7 @@ def _link(trial: Trial, history: History) -> Link:
         exact=bool(gained and gained.exact),
         change=_change(trial, earlier),
         size=Size(added=edit.added, removed=edit.removed, nodes=edit.nodes) if edit else None,
-        category=edit.inferred if edit else trial.proposal.category,
+        category=category_of(trial),
         by=words.line(trial.proposal.by, most=40),
         verdict=words.line(trial.verdict.sentence) if trial.verdict else "",
     )
