@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from trialwright.history import History, Trial
 from trialwright.records import Proposal, Refusal
-from trialwright.research.rules import by_accident
+from trialwright.research.rules import by_accident, kind_shown
 from trialwright.research.workshop import workshop
 
 
@@ -74,4 +74,4 @@ def _ended(attempt: Trial | Refusal) -> bool:
 
 
 def _what(attempt: Trial | Refusal) -> tuple[int | None, str]:
-    return attempt.proposal.parent, attempt.proposal.category
+    return attempt.proposal.parent, kind_shown(attempt.proposal)
