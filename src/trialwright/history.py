@@ -138,8 +138,7 @@ class History:
         self._keys: dict[tuple[str, str], int] = {}
         self._tried: set[str] = set()
         self._pending: set[int] = set()
-        self._valued: set[int] = set()
-        self._favoured: set[int] = set()
+        self._valued, self._favoured = set[int](), set[int]()
         self._leaders: dict[str, Trial | None] = {}
         """By code version: what `best` found, until a favoured trial changes."""
         self._valued_code = ""
@@ -148,8 +147,7 @@ class History:
         self.spread_changes = 0
         """How often the spread of any trial's seeds has changed."""
         self._withheld: dict[RunKey, float] = {}
-        self._tokens = 0
-        self._usd = 0.0
+        self._tokens, self._usd = 0, 0.0
         self._first_at = self._last_at = self._counted_at = 0.0
         self.extend(entries)
 
