@@ -116,6 +116,7 @@ class Publisher:
         self._workshop = workshop
         self._folder = folder
         self._git = workshop.repository
+        self._unlocked = False
         self._commits: dict[int, str] = {}
         self._seen = (-1, -1)
         self._refused = ""
@@ -147,7 +148,14 @@ class Publisher:
             self._commits[number] = self._made(history, history.trials[number])
         return self._commits[number]
 
+    def _unlock(self, study: str) -> None:
+        """Do away with what a git left that was killed with the last coordinator."""
+        if not self._unlocked:
+            self._git.unlock(f"refs/trialwright/{study}", branch_of(study))
+            self._unlocked = True
+
     def _publish(self, history: History) -> None:
+        self._unlock(history.task.name)
         # What was judged since may have children whose commits follow it.
         stale = set(history.judged[max(self._seen[1], 0) :]) if self._seen[1] >= 0 else set()
         for trial in history.trials:

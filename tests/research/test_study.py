@@ -236,6 +236,27 @@ def test_what_git_shows_follows_from_the_ledger(
     assert git(project, "for-each-ref", "refs/trialwright", "refs/heads/trialwright") == refs
 
 
+def test_locks_of_a_git_that_was_killed_are_done_away_with(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
+    """Git leaves its locks where it is killed in the middle of an update: the next session goes on.
+
+    Locks of others' refs are theirs.
+    """
+    Study(task_of(), tmp_path / "out", proposer=Scripted(rate(0.6))).run()
+    first = git(project, "rev-parse", "trialwright/loss")
+    refs = project / ".git" / "refs"
+    ours = [refs / "trialwright" / "loss" / "0002.lock", refs / "heads" / "trialwright/loss.lock"]
+    theirs = refs / "heads" / "main.lock"
+    for lock in (*ours, theirs):
+        lock.touch()
+    history = Study(task_of(), tmp_path / "out", proposer=Scripted(rate(0.6), rate(0.7))).run()
+    assert [lock.exists() for lock in (*ours, theirs)] == [False, False, True]
+    assert "commits can't be written" not in str(history.notices)
+    assert git(project, "rev-parse", "trialwright/loss") != first
+    assert git(project, "rev-parse", "refs/trialwright/loss/0002")
+
+
 def test_a_branch_that_somebody_moved_or_checked_out_is_left_alone(
     project: Path, task_of: MakeTask, tmp_path: Path
 ) -> None:

@@ -252,6 +252,17 @@ class Repository:
         given = "".join(lines).encode()
         self._bytes("update-ref", "-z", "--stdin", "--no-deref", given=given)
 
+    def unlock(self, *names: str) -> None:
+        """Remove the locks that a git which was killed left on refs of these names, and below them.
+
+        Whoever calls it is the only one that writes these refs.
+        """
+        common = self._text("rev-parse", "--path-format=absolute", "--git-common-dir")
+        for name in names:
+            top = Path(common.strip(), name)
+            for lock in (top.with_name(f"{top.name}.lock"), *top.rglob("*.lock")):
+                lock.unlink(missing_ok=True)
+
     def checked_out(self) -> frozenset[str]:
         """Return the branches, by their full names, that some checkout is on."""
         listing = self._text("worktree", "list", "--porcelain")
