@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.histories import DEFAULTS, NETWORK, Recorder, network_task
-from trialwright.analysis.areas import divergence, focus, specialisations
+from trialwright.analysis.areas import focus, specialisations
+from trialwright.analysis.information import divergence
 from trialwright.history import History
 from trialwright.records import Proposal
 

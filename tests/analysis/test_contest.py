@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trialwright.analysis.contest import DRAWS, Mean, duels, entropy, flip_test, holm, needed
+from trialwright.analysis.contest import DRAWS, Mean, duels, flip_test, holm, needed
+from trialwright.analysis.information import entropy
 
 
 def test_a_mean_has_students_interval() -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trialwright.analysis.information import divergence, entropies
 from trialwright.history import History, Trial
 from trialwright.space import Configuration
 
@@ -76,20 +77,7 @@ def focus(shares: Array) -> float | None:
     """
     if len(shares) < 2:
         return None
-    return 1.0 - _entropy(shares) / float(np.log2(len(shares)))
-
-
-def divergence(one: Array, other: Array) -> float:
-    """Return the Jensen-Shannon divergence in bits of two lists of shares, each shape (d,).
-
-    Between 0 and 1 (Lin 1991, IEEE Transactions on Information Theory 37, equation 4.1).
-
-    >>> divergence(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
-    1.0
-    """
-    middle = (one + other) / 2
-    found = _entropy(middle) - (_entropy(one) + _entropy(other)) / 2
-    return min(max(float(found), 0.0), 1.0)
+    return 1.0 - float(entropies(shares)) / float(np.log2(len(shares)))
 
 
 def _of(table: Array, own: NDArray[np.bool_], names: tuple[str, ...]) -> Specialisation:
@@ -132,9 +120,3 @@ def _moves(trial: Trial, history: History, names: tuple[str, ...]) -> Array:
     return np.array(
         [float(name in now and name in before and now[name] != before[name]) for name in names]
     )
-
-
-def _entropy(shares: Array) -> float:
-    """In bits."""
-    some = shares[shares > 0]
-    return float(-np.sum(some * np.log2(some)))

@@ -6,7 +6,7 @@ Replicate k of every agent has the same seeds, so agents are compared replicate 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -138,17 +138,6 @@ def needed(agents: int) -> int:
     """
     pairs = max(agents * (agents - 1) // 2, 1)
     return math.ceil(math.log2(2 * pairs / (1 - LEVEL)) - 1e-9)
-
-
-def entropy(counts: Iterable[int]) -> float:
-    """Return the entropy of counts in bits: 0 if all are of one kind.
-
-    >>> entropy([2, 2]), entropy([5]), entropy([])
-    (1.0, 0.0, 0.0)
-    """
-    some = [count for count in counts if count]
-    total = sum(some)
-    return math.fsum(n / total * math.log2(total / n) for n in some)
 
 
 def _half(values: Sequence[float]) -> float:

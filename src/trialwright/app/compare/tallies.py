@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trialwright.analysis.contest import Duel, Mean, duels, entropy
+from trialwright.analysis.contest import Duel, Mean, duels
+from trialwright.analysis.information import entropy
 from trialwright.analysis.standing import Cost, Rate, accounts, cost
 from trialwright.analysis.validation import validation
 from trialwright.history import History
