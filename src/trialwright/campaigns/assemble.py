@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -57,7 +57,7 @@ def assemble(sheet: Sheet, *, name: str, given: Given) -> Campaign:
     """
     columns = columns_of(sheet, given)
     metric = columns.roles["metric"]
-    reader = _Reader(columns, given, metric)
+    reader = _Reader(columns, given, metric, sheet.words)
     taken: list[Read] = []
     broken: list[Malformed] = list(sheet.malformed)
     for row in sheet.rows:
@@ -108,6 +108,7 @@ class _Reader:
     columns: Columns
     given: Given
     metric: str
+    words: Mapping[str, Status]
 
     def read(self, row: Row, *, number: int) -> Read | Malformed:
         """Return the experiment that a row is, or why it is none."""
@@ -158,7 +159,8 @@ class _Reader:
         return row.cells.get(self.columns.roles.get(role, ""), "").strip()
 
     def _status(self, word: str) -> Status:
-        said = self.given.words.get(word.casefold())
+        plain = word.casefold()
+        said = self.given.words.get(plain) or self.words.get(plain)
         return said or status_of(word, column=self.columns.roles.get("status", ""))
 
     def _sound(self, status: Status, word: str, has_metric: bool) -> bool:  # noqa: FBT001

@@ -58,6 +58,9 @@ def columns_of(sheet: Sheet, given: Given) -> Columns:
     found = Columns()
     for role, name in given.columns.items():
         found.roles[role] = _wished(sheet, name, role)
+    for role, name in sheet.roles.items():
+        if name not in found.taken:
+            found.roles.setdefault(role, name)
     _by_name(sheet, found)
     if "status" not in found.roles:
         _status_by_looks(sheet, found)

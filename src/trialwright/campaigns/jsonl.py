@@ -63,11 +63,10 @@ def json_document(text: str) -> Sheet:
         raise Refused(f"no JSON: {error}") from None
     place = ""
     if isinstance(value, dict):
-        lists = {key: inner for key, inner in value.items() if isinstance(inner, list)}
-        if not lists:
+        place = longest(value)
+        if not place:
             raise Refused("a JSON object that holds no list")
-        place = max(lists, key=lambda key: len(lists[key]))
-        value = lists[place]
+        value = value[place]
     if not isinstance(value, list):
         raise Refused("JSON, but no list")
     found = Sheet("a JSON list", ())
@@ -76,6 +75,19 @@ def json_document(text: str) -> Sheet:
     where = f" in {place!r}" if place else ""
     _check(found, len(value), f"{len(found.rows)} of {len(value)} entries{where} are objects")
     return found
+
+
+def longest(value: Mapping[str, object]) -> str:
+    """Return the key of the longest list in an object; '' if it holds none."""
+    lists = {key: inner for key, inner in value.items() if isinstance(inner, list)}
+    return max(lists, key=lambda key: len(lists[key]), default="")
+
+
+def objects(value: object) -> list[object] | None:
+    """Return a JSON list, or the longest that an object holds; None if there is none."""
+    if isinstance(value, dict):
+        value = value.get(longest(value))
+    return value if isinstance(value, list) else None
 
 
 def _take(found: Sheet, number: int, text: str, value: object) -> None:

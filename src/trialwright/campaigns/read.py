@@ -7,14 +7,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from trialwright.campaigns.agenthpo import agenthpo, is_agenthpo
 from trialwright.campaigns.assemble import assemble
 from trialwright.campaigns.campaign import Campaign
 from trialwright.campaigns.given import Given
 from trialwright.campaigns.jsonl import json_document, json_lines
+from trialwright.campaigns.mlflow import is_mlflow_table, mlflow_table
 from trialwright.campaigns.sheet import Refused, Sheet
 from trialwright.campaigns.table import SEPARATORS, sheet
 from trialwright.campaigns.vocabulary import normal
+from trialwright.campaigns.wandb import is_wandb_json, is_wandb_table, wandb_json, wandb_table
 from trialwright.errors import CampaignError
+
+COMMON = ("results", "experiments", "log", "append", "refresh")
+"""What log files are called that tell nothing of their campaign."""
 
 LARGEST = 256 * 1024 * 1024
 """Bytes of a log; more is something else."""
@@ -82,7 +88,15 @@ def _clear(campaign: Campaign) -> bool:
 
 def _dialects(text: str, given: Given) -> Iterator[tuple[str, Callable[[], Sheet]]]:
     """Every dialect with its name, the surest first."""
+    if is_agenthpo(text):
+        yield "AgentHPO's log", partial(agenthpo, text)
+    if is_wandb_table(text):
+        yield "a table of W&B's", partial(wandb_table, text)
+    if is_mlflow_table(text):
+        yield "a table of MLflow's", partial(mlflow_table, text)
     if text.lstrip()[0] in "{[":
+        if is_wandb_json(text):
+            yield "runs of W&B's in JSON", partial(wandb_json, text)
         yield "a JSON list", partial(json_document, text)
         yield "JSON lines", partial(json_lines, text)
     named = frozenset(normal(name) for name in given.columns.values() if not name.isdecimal())
@@ -113,4 +127,4 @@ def _lines(text: str) -> str:
 def _name(path: Path) -> str:
     """A campaign's name: the file's, or its folder's where the file is called as all are."""
     folder = path.absolute().parent.name
-    return folder if path.stem in ("results", "experiments", "log") and folder else path.stem
+    return folder if path.stem in COMMON and folder else path.stem

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from trialwright.campaigns.campaign import Malformed
+from trialwright.campaigns.campaign import Malformed, Status
+from trialwright.campaigns.vocabulary import Role
 from trialwright.expression import Scalar
 from trialwright.task import Direction
 
@@ -46,6 +47,10 @@ class Sheet:
     """What the log says of itself, such as `primary_metric`."""
     direction: tuple[Direction, str] | None = None
     """As the log says itself, and where."""
+    roles: Mapping[Role, str] = field(default_factory=dict)
+    """What columns are for, of a dialect that knows."""
+    words: Mapping[str, Status] = field(default_factory=dict)
+    """Statuses that the dialect means otherwise than most logs do, in lower case."""
 
 
 class Refused(Exception):

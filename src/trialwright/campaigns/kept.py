@@ -1,0 +1,45 @@
+"""What was kept, of a campaign whose log does not say: what was better than all before."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from trialwright.campaigns.campaign import Campaign, Experiment
+
+DERIVED = (
+    "the log does not say what was kept: counted as kept is what was better than all before it,"
+    " as discarded what was not"
+)
+
+
+def with_kept(campaign: Campaign) -> Campaign:
+    """Return a campaign in which something is kept or discarded, by its results if need be.
+
+    A log that says so of any experiment is left as it is, and so is one of which nobody knows which
+    way is better. Crashes stay what they are, and so does what has no result.
+
+    >>> rows = [Experiment(number=n, line=n, metric=m, status="other", word="finished")
+    ...         for n, m in enumerate((0.7, 0.6, 0.8, None), 1)]
+    >>> logged = Campaign(name="c", metric="acc", direction="maximize", experiments=tuple(rows),
+    ...                   dialect="runs")
+    >>> [one.status for one in with_kept(logged).experiments]
+    ['keep', 'discard', 'keep', 'other']
+    """
+    said = any(one.status in ("keep", "discard") for one in campaign.experiments)
+    if said or campaign.direction is None:
+        return campaign
+    sign = 1.0 if campaign.direction == "minimize" else -1.0
+    best = math.inf
+    found: list[Experiment] = []
+    for one in campaign.experiments:
+        if one.status == "crash" or one.metric is None:
+            found.append(one)
+            continue
+        value = sign * one.metric
+        found.append(replace(one, status="keep" if value < best else "discard"))
+        best = min(best, value)
+    if found == list(campaign.experiments):
+        return campaign
+    notes = tuple(note for note in campaign.notes if not note.startswith("no column says what"))
+    return replace(campaign, experiments=tuple(found), notes=(*notes, DERIVED))
