@@ -40,7 +40,7 @@ NO_FACTORS = re.compile(
 )
 """Names of settings that tell experiments apart without being tried out."""
 
-MOST_LEVELS = 24
+MOST_LEVELS = 60
 """More values are no levels of a factor."""
 MOST_NUMBERS = 8
 """The same, of numbers: more are a scale."""

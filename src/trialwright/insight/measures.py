@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from trialwright.campaigns.campaign import Campaign
+from trialwright.insight.effects import factor_effects
+from trialwright.insight.levels import factor_levels
 from trialwright.insight.measured import Measured
+from trialwright.insight.shares import variance_shares
 
 Measure = Callable[[Campaign], Measured]
 """Of one campaign."""
@@ -13,7 +16,11 @@ Measure = Callable[[Campaign], Measured]
 Comparison = Callable[[Sequence[Campaign]], Measured]
 """Of several campaigns side by side."""
 
-SINGLE: Mapping[str, Measure] = {}
+SINGLE: Mapping[str, Measure] = {
+    "variance_shares": variance_shares,
+    "factor_effects": factor_effects,
+    "factor_levels": factor_levels,
+}
 """By name."""
 
 SEVERAL: Mapping[str, Comparison] = {}
