@@ -23,6 +23,7 @@ from trialwright.process.below import remove
 from trialwright.propose.workbench import skeleton_of
 from trialwright.records import Admission, Notice, Observation, Proposal, Refusal, RunKey
 from trialwright.research.ablation import ABLATION
+from trialwright.research.repair import own_frames
 from trialwright.research.workshop import workshop
 from trialwright.task import Task
 
@@ -231,7 +232,8 @@ def smoke_seconds(task: Task, history: History) -> float:
 def _sentences(seen: Observation) -> tuple[str, ...]:
     cause = (seen.cause or "other").replace("_", " ")
     said = f"it failed when it was run for a moment ({cause}): {seen.detail}"
-    last = "\n".join(seen.log_tail.splitlines()[-LINES:])[-CHARACTERS:].strip()
+    printed = own_frames(seen.log_tail).splitlines()
+    last = "\n".join(printed[-LINES:])[-CHARACTERS:].strip()
     return (said, f"its last lines:\n{last}") if last else (said,)
 
 

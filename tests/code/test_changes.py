@@ -75,6 +75,16 @@ def test_kinds_follow_from_names(source: str, old: str, new: str, category: str)
     assert found.evidence
 
 
+def test_a_rate_that_is_set_at_each_step_is_a_schedule() -> None:
+    """The name of the constant that it begins with says nothing; another value of it does."""
+    plain = "LR = 0.1\nfor step in steps:\n    train(step)\n"
+    set_ = 'for step in steps:\n    optimizer.param_groups[0]["lr"] = LR * (1 - step / 9)\n'
+    falling = plain.replace("for step in steps:\n", set_)
+    assert describe({"t.py": plain}, {"t.py": falling}).category == "schedule"
+    larger = falling.replace("LR = 0.1", "LR = 0.3")
+    assert describe({"t.py": plain}, {"t.py": larger}).category == "multi"
+
+
 def test_two_kinds_at_once_are_multi() -> None:
     """Where two kinds weigh alike, the change is of several."""
     both = change(

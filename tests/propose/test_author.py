@@ -37,7 +37,7 @@ from trialwright.records import (
 from trialwright.research.rules import plateau
 from trialwright.research.workshop import workshop
 from trialwright.space import Space
-from trialwright.task import Agent, Budget, Limits, Objective, RunnerPlan, Task
+from trialwright.task import Agent, Budget, Limits, Objective, RunnerPlan, Seeds, Task
 
 AGENT = Agent(name="model", model="openai:m")
 
@@ -213,6 +213,87 @@ def test_a_repair_is_made_on_the_code_that_crashed_and_builds_on_its_parent(
     assert "+    return RATE * WIDTH * boost" in proposal.edit.patch
 
 
+def test_an_edit_that_crashed_before_it_was_a_trial_is_told_whole_until_it_is_tried_again(
+    begun: Begun, tmp_path: Path
+) -> None:
+    """Nobody remembers it, so all of it is read; while another try of it runs, nothing is due."""
+    history = run(begun[0], tmp_path / "study", rate(0.7))
+    lines = "\n".join(f"x{at} = {at}" for at in range(30))
+    broken = swap("WIDTH = 4", f"WIDTH = 4\n{lines}\nnone + 1")
+    reading = Reading(history.task, history, "model")
+    assert answered(reading, draft(broken)) is None
+    [proposal] = reading.usable
+    note(history, Refusal(proposal=proposal, faults=("it failed: NameError",), cause="other"))
+    text = codebrief.state(history.task, history)
+    assert "An edit on trial 1 crashed when it was run for a moment" in text
+    assert "  +x29 = 29" in text
+    assert "  +none + 1" in text
+    note(history, Admission(number=2, proposal=proposal, code=history.trials[1].code))
+    again = codebrief.state(history.task, history)
+    assert "crashed when it was run" not in again
+    assert "Trials so far: 3, of which 2 have not ended." in again
+
+
+def test_before_the_first_result_the_code_as_it_was_found_is_the_parent(tmp_path: Path) -> None:
+    """What is edited while it runs is a child of it, and the way to the best one says so."""
+    task = made(tmp_path / "project")
+    history = History()
+    note(history, Opened(task=task, seed=0, version="0"), CodeVersion(id="c", commit="HEAD"))
+    first = Proposal(configuration={}, by="user", rationale="as it is")
+    note(history, Admission(number=0, proposal=first, code="c"))
+    assert "The code of trial 0." in codebrief.code(task, history)
+    reading = Reading(task, history, "model")
+    assert answered(reading, draft(swap("WIDTH = 4", "WIDTH = 5"))) is None
+    assert reading.usable[0].parent == 0
+
+
+def test_an_edit_without_a_parent_is_no_code_as_it_was_found(begun: Begun) -> None:
+    """Ledgers have such edits: the way to the best trial tells their change."""
+    task, begun_history = begun
+    edit = begun_history.trials[1].proposal.edit
+    history = ended(task, (None, 1.0), (edit, 0.5))
+    text = codebrief.state(task, history)
+    assert "trial 1: 0.5; hyperparameter, +1 -1 lines: train.py: RATE 0.5 -> 0.7" in text
+
+
+def test_who_leads_under_fewer_seeds_is_named_beside_the_best(begun: Begun) -> None:
+    """The best one keeps its place until the other has as many, and edits may build on it."""
+    task, begun_history = begun
+    task = replace(task, seeds=Seeds(screen=1, confirm=2))
+    history = ended(task, (None, 1.0), (begun_history.trials[1].proposal.edit, 0.5))
+    key = RunKey(0, 1, 0)
+    note(history, Launch(run=key, seed=1, command=(), machine=""))
+    note(history, Observation(run=key, outcome="done", value=1.0))
+    text = codebrief.state(task, history)
+    assert "Best: trial 0 with 1" in text
+    assert "Trial 1 has 0.5, under 1 of 2 seeds so far: to build on it, name it" in text
+
+
+def ended(task: Task, *trials: tuple[Edit | None, float]) -> History:
+    """A history of trials that were kept, each without a parent."""
+    history = History()
+    note(history, Opened(task=task, seed=0, version="0"), CodeVersion(id="c", commit="HEAD"))
+    for number, (edit, value) in enumerate(trials):
+        proposal = Proposal(configuration={}, by="model", edit=edit)
+        key = RunKey(number, 0, 0)
+        note(
+            history,
+            Admission(number=number, proposal=proposal, code="c"),
+            Launch(run=key, seed=0, command=(), machine=""),
+            Observation(run=key, outcome="done", value=value),
+            Verdict(trial=number, status="kept", sentence="kept"),
+        )
+    return history
+
+
+def test_where_the_seed_is_found_is_told_as_it_is(begun: Begun) -> None:
+    """In the command where that names it, else in the environment."""
+    task, _ = begun
+    assert "the seed is in TRIALWRIGHT_SEED." in codebrief.instructions(task)
+    handed = replace(task, command=(*task.command, "--seed={seed}"))
+    assert "the command hands it the seed." in codebrief.instructions(handed)
+
+
 def test_the_kind_to_turn_from_is_sent_back_once_a_turn(tmp_path: Path) -> None:
     """Then the model may insist; another kind is taken at once."""
     task = replace(made(tmp_path / "project"), budget=Budget(trials=3))
@@ -277,7 +358,7 @@ def test_what_is_read_says_all_that_an_editor_needs(begun: Begun) -> None:
         "RATE = 0.7\nWIDTH = 4\n\n\ndef answer():\n    return RATE * WIDTH\n",
         "Frozen files: .env, evaluator.py, program.md",
         "Best: trial 1 with 0.04",
-        "trial 0: 1, the code as it was found",
+        "trial 0: 1; the code as it was found",
         "hyperparameter, +1 -1 lines: train.py: RATE 0.5 -> 0.7",
         "  -RATE = 0.5\n  +RATE = 0.7",
         "Never tried: architecture",

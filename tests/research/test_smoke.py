@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.research.conftest import TRAIN, git
-from tests.research.test_study import Files, Scripted, run
+from tests.research.test_study import Files, Scripted, rate, run
 from trialwright.desk import Desk, EditOffer
 from trialwright.editable import Research
 from trialwright.history import History, read
@@ -62,6 +62,19 @@ def with_code(code: str, text: str = TRAIN) -> Files:
 def refused(history: History) -> list[Refusal]:
     """What failed when it was run for a moment."""
     return [refusal for refusal in history.refusals if refusal.cause is not None]
+
+
+def test_whoever_mends_an_edit_reads_where_its_own_code_failed(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
+    """Frames of libraries stay out of a refusal, so that they don't take the room of its own."""
+    steps = [with_code('import json\njson.loads("{")'), rate(0.7)]
+    history = run(task_of(budget=Budget(trials=2)), tmp_path / "study", *steps)
+    (refusal,) = refused(history)
+    said = refusal.faults[0] + refusal.faults[-1]
+    assert 'json.loads("{")' in said
+    assert "JSONDecodeError: Expecting property name" in said
+    assert "decoder.py" not in said
 
 
 def test_an_edit_that_crashes_costs_no_trial(

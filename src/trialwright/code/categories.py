@@ -71,7 +71,7 @@ _NAMES: tuple[tuple[Category, str], ...] = (
         "schedule",
         r"lr_scheduler|lr_schedule|\w*schedul\w*|warm_?up\w*|warm_?down\w*|cool_?down\w*|\w*anneal\w*"
         r"|one_?cycle\w*|cosine\w*|get_lr\w*|T_max|T_0|pct_start|eta_min|milestones|step_size|lrm"
-        r"|final_lr\w*|lr_decay\w*|min_lr|curriculum\w*|patience",
+        r"|final_lr\w*|lr_decay\w*|min_lr|curriculum\w*|patience|param_groups",
     ),
     (
         "regularization",

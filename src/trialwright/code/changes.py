@@ -88,6 +88,8 @@ class _Tally:
     nodes: Counter[str] = field(default_factory=Counter)
     touched: dict[str, None] = field(default_factory=dict)
     moved: list[Moved] = field(default_factory=list)
+    constants: set[str] = field(default_factory=set)
+    """Names in capitals that both sides set."""
     came: Counter[str] = field(default_factory=Counter)
     went: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
@@ -149,7 +151,10 @@ def _compare_code(path: str, before: str, after: str, tally: _Tally) -> bool:
         tally.broken.append(path)
         return False
     _compare_trees(path, first, second, tally)
-    tally.moved += _moved(literals(before, path), literals(after, path))
+    old, new = literals(before, path), literals(after, path)
+    tally.moved += _moved(old, new)
+    both = {_bare(one.name) for one in old} & {_bare(one.name) for one in new}
+    tally.constants |= {name for name in both if name.isupper()}
     other = list(tokens(first)) != list(tokens(second))
     blanked = [list(tokens(without_seeds(tree))) for tree in (first, second)]
     tally.seeds.append(other and blanked[0] == blanked[1])
@@ -251,11 +256,13 @@ def _evidence(tally: _Tally, *, seed_only: bool) -> Iterator[Evidence]:
         name = _bare(moved.name)
         if not is_seed(name):
             yield Evidence(of_literal(name), f"{name} was set")
+    # What a constant is set to was told; that its name stands elsewhere, too, tells no more.
+    told = tally.constants
     seen: set[str] = set()
     for verb, names in (("came", tally.came), ("went", tally.went)):
         for name in names:
             category = of_name(name)
-            if category is not None and name not in seen:
+            if category is not None and name not in seen and name not in told:
                 seen.add(name)
                 yield Evidence(category, f"{name} {verb}")
     if not seen and not tally.moved:

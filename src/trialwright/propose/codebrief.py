@@ -17,7 +17,7 @@ from trialwright.analysis.ucb import ancestry
 from trialwright.history import History, Run, Trial
 from trialwright.propose import briefing, fence, notebook, sheet
 from trialwright.records import Category, Edit, Refusal, RunKey
-from trialwright.research.repair import crashes, repairs_left
+from trialwright.research.repair import crashes, own_frames, repaired_by, repairs_left
 from trialwright.research.rules import category_of, pivot, plateau
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Task
@@ -45,6 +45,9 @@ FAILURES, TRACE, LATELY = 2, 1_500, 8
 
 DIFFS, DIFF = 4, 10
 """Latest trials whose changed lines are told, and lines of each."""
+
+MENDED = 80
+"""Changed lines of an edit that crashed before it was a trial: whoever mends it writes it again."""
 
 REFUSALS, REFUSED = 5, 1_300
 """Refusals that are told, the latest, and characters of each: the last ones, for a traceback's."""
@@ -142,7 +145,9 @@ def _seeds(task: Task) -> str:
     screen, confirm = task.seeds.screen, task.seeds.confirm
     first = "one seed" if screen == 1 else f"{screen} seeds"
     more = f", and under {confirm} once it may be the best" if confirm and confirm > screen else ""
-    return f"An edit is run under {first}{more}; the seed is in TRIALWRIGHT_SEED."
+    told = any("{seed}" in word for word in task.command)
+    where = "the command hands it the seed" if told else "the seed is in TRIALWRIGHT_SEED"
+    return f"An edit is run under {first}{more}; {where}."
 
 
 def _limits(task: Task) -> str:
@@ -195,13 +200,39 @@ def _progress(task: Task, history: History) -> str:
         else "",
     ]
     known = ", ".join(part for part in left if part)
-    line = f"Trials so far: {count}." + (f" Left: {known}." if known else "")
+    running = [str(trial.number) for trial in history.trials if trial.verdict is None]
+    going = f", of which {', '.join(running)} have not ended" if running else ""
+    line = f"Trials so far: {count}{going}." + (f" Left: {known}." if known else "")
     best = history.best() if history.opened else None
     if best is None or best.value is None:
         return f"{line} No result yet: a claim is held to its interval."
     value = sheet.digits(history)(best.value)
     told = f"{line} Best: trial {best.number} with {value}. {briefing.noise(history, best)}"
+    told += _ahead(history, best)
     return f"{told}\nHow it ran, by its first seed: {sheet.line(history, best)}"
+
+
+def _ahead(history: History, best: Trial) -> str:
+    """Who leads the best trial under fewer seeds, and may be built upon before it takes over."""
+    seeds = history.task.seeds
+    sign = history.task.objective.sign
+    found = [
+        trial
+        for trial in history.favoured()
+        if trial.value is not None
+        and best.value is not None
+        and trial.code == best.code
+        and sign * (trial.value - best.value) > 0
+        and not trial.has(seeds.confirm or 0)
+    ]
+    if not found:
+        return ""
+    first = max(found, key=lambda trial: sign * (trial.value or 0.0))
+    value = sheet.digits(history)(first.value or 0.0)
+    return (
+        f" Trial {first.number} has {value}, under {len(first.values)} of {seeds.confirm} seeds so"
+        f" far: to build on it, name it as the parent."
+    )
 
 
 def advice(history: History) -> list[str]:
@@ -217,12 +248,16 @@ def advice(history: History) -> list[str]:
 
 
 def start(history: History) -> int | None:
-    """Return the trial to go on from: the best, or the one that is due on a plateau."""
+    """Return the trial to go on from: the best, the one that is due on a plateau, or the first."""
     best = history.best() if history.opened else None
     flat = plateau(history) if best is not None else None
     if flat is not None:
         return flat.trial
-    return None if best is None else best.number
+    if best is not None:
+        return best.number
+    # The code as it was found is a trial as soon as it runs.
+    first = history.trials[0] if history.trials else None
+    return None if first is None or first.proposal.edit is not None else first.number
 
 
 def _lineage(history: History, most: int) -> list[str]:
@@ -245,7 +280,8 @@ def _step(history: History, trial: Trial) -> str:
     result = _result(history, trial)
     parent = trial.proposal.parent
     if parent is None:
-        return f"trial {trial.number}: {result}, the code as it was found"
+        what = "the code as it was found" if trial.proposal.edit is None else change(trial)
+        return f"trial {trial.number}: {result}; {what}"
     seen = compare(trial, history.trials[parent], history)
     gain = ""
     if seen is not None:
@@ -278,7 +314,7 @@ def _try(history: History, trial: Trial, *, diff: bool) -> Iterator[str]:
     yield from _lines_of(trial.proposal.edit) if diff else ()
 
 
-def _lines_of(edit: Edit | None) -> Iterator[str]:
+def _lines_of(edit: Edit | None, most: int = DIFF) -> Iterator[str]:
     """The lines that an edit takes out and puts in, the first of them."""
     patch = edit.patch.splitlines() if edit else []
     lines = [
@@ -286,9 +322,9 @@ def _lines_of(edit: Edit | None) -> Iterator[str]:
         for line in patch
         if line[:1] in ("+", "-") and line[:4] not in ("+++ ", "--- ") and line[1:].strip()
     ]
-    yield from (f"  {line[:LONG]}" for line in lines[:DIFF])
-    if len(lines) > DIFF:
-        yield f"  ... {len(lines) - DIFF} more lines"
+    yield from (f"  {line[:LONG]}" for line in lines[:most])
+    if len(lines) > most:
+        yield f"  ... {len(lines) - most} more lines"
 
 
 def _judged(trial: Trial) -> str:
@@ -321,22 +357,30 @@ def _result(history: History, trial: Trial) -> str:
 def _crashes(history: History, log: Log | None, most: int) -> list[str]:
     """What crashed last of each member, if it has not been answered: why, and what to do."""
     makers = dict.fromkeys(one.proposal.by for one in reversed(history.attempts[-LATELY:]))
-    chains = [found for by in makers if (found := crashes(history, by))]
+    chains = [
+        found
+        for by in makers
+        if (found := crashes(history, by)) and repaired_by(found, history) is None
+    ]
     return [_crash(history, chain, log) for chain in chains[: min(FAILURES, most)]]
 
 
 def _crash(history: History, chain: Sequence[Trial | Refusal], log: Log | None) -> str:
     last, remedy = chain[-1], _remedy(history, chain)
+    by = last.proposal.by
     if isinstance(last, Refusal):
         on = last.proposal.parent
         whose = "" if on is None else f" on trial {on}"
-        return (
-            f"An edit{whose} crashed when it was run for a moment, and is no trial: see what was"
-            f" refused. {remedy}"
+        told = (
+            f"An edit{whose} crashed when it was run for a moment, and is no trial; its last lines"
+            f" stand with what was refused. {remedy}"
         )
+        lines = list(_lines_of(last.proposal.edit, MENDED)) if repairs_left(history, by) > 0 else []
+        return _fenced(f"{told} It was:", lines) if lines else told
     run = _failed_run(last)
     seen = run.observation if run else None
-    printed = ((log(run.key) if log and run else "") or (seen.log_tail if seen else "")).strip()
+    printed = (log(run.key) if log and run else "") or (seen.log_tail if seen else "")
+    printed = own_frames(printed.strip())
     cause = seen.cause if seen else None
     how = f" ({cause.replace('_', ' ')})" if cause and cause != "other" else ""
     what = f"Trial {last.number} crashed{how}. {remedy}"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from trialwright.history import History, Trial
 from trialwright.records import Proposal, Refusal
 from trialwright.research.rules import by_accident, kind_shown
 from trialwright.research.workshop import workshop
+
+_FRAME = re.compile(r'\s*File "(?P<file>[^"]+)", line \d+')
+_LIBRARY = re.compile(r"[/\\](site-packages|dist-packages|python3\.\d+)[/\\]")
 
 
 def crashed(attempt: Trial | Refusal) -> bool:
@@ -42,6 +47,44 @@ def repairs_left(history: History, by: str) -> int:
         return 0
     made = len(crashes(history, by)) - 1
     return plan.repairs - max(made, 0)
+
+
+def repaired_by(chain: Sequence[Trial | Refusal], history: History) -> Trial | None:
+    """Return the trial that is a further try of the edit whose tries crashed, and has not ended."""
+    return next(
+        (
+            trial
+            for trial in reversed(history.trials)
+            if not _ended(trial)
+            and trial.proposal.by == chain[-1].proposal.by
+            and _what(trial) == _what(chain[-1])
+        ),
+        None,
+    )
+
+
+def own_frames(printed: str) -> str:
+    r"""Return what a script printed without the frames of libraries in its tracebacks.
+
+    An edit's mistake is in the edited code; libraries are deep, and their frames take the room.
+    Left alone where no other frame is there.
+
+    >>> own_frames('  File "t.py", line 1, in f\n    g(1)\n'
+    ...            '  File "/a/site-packages/g.py", line 2, in g\n    raise OSError\nOSError')
+    '  File "t.py", line 1, in f\n    g(1)\nOSError'
+    """
+    kept: list[str] = []
+    dropping, own = False, False
+    for line in printed.splitlines():
+        frame = _FRAME.match(line)
+        if frame:
+            dropping = bool(_LIBRARY.search(frame["file"]))
+            own = own or not dropping
+        elif not line.startswith("    "):
+            dropping = False
+        if not dropping:
+            kept.append(line)
+    return "\n".join(kept) if own else printed
 
 
 def onto_sound(proposal: Proposal, history: History) -> tuple[Proposal, tuple[str, ...]]:
