@@ -89,4 +89,6 @@ def divergences(shares: Array) -> Array:
     scaled = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
     middle = scaled.mean(axis=-2)
     found = entropies(middle) - entropies(scaled).mean(axis=-1)
-    return np.clip(found, 0.0, math.log2(max(shares.shape[-2], 2)))
+    most = math.log2(max(shares.shape[-2], 2))
+    clipped: Array = np.clip(found, 0.0, most)
+    return clipped

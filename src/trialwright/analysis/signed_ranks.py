@@ -27,7 +27,7 @@ def signed_rank(apart: Sequence[float]) -> float:
     some = np.array([value for value in apart if value != 0.0], dtype=np.float64)
     if not len(some):
         return 1.0
-    doubled = np.rint(2 * ranked(np.abs(some))).astype(np.int64)
+    doubled = np.rint(2 * ranked(np.abs(some).tolist())).astype(np.int64)
     total = int(doubled.sum())
     seen = int(doubled[some > 0].sum())
     outer = min(seen, total - seen)

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from trialwright.campaigns.campaign import Campaign
+from trialwright.insight.costs import costs
+from trialwright.insight.duels import duels, ranks
 from trialwright.insight.effects import factor_effects
+from trialwright.insight.entropy import categories, entropy, innovation
 from trialwright.insight.levels import factor_levels
 from trialwright.insight.measured import Measured
+from trialwright.insight.pivots import pivots
+from trialwright.insight.promises import promises
+from trialwright.insight.rates import keeps, success
+from trialwright.insight.repeats import repeats
 from trialwright.insight.shares import variance_shares
+from trialwright.insight.specialisation import specialisation, specialisation_between
+from trialwright.insight.streaks import plateaus, streaks
+from trialwright.insight.strides import strides
 
 Measure = Callable[[Campaign], Measured]
 """Of one campaign."""
@@ -20,10 +30,27 @@ SINGLE: Mapping[str, Measure] = {
     "variance_shares": variance_shares,
     "factor_effects": factor_effects,
     "factor_levels": factor_levels,
+    "success": success,
+    "keeps": keeps,
+    "categories": categories,
+    "entropy": entropy,
+    "innovation": innovation,
+    "pivots": pivots,
+    "streaks": streaks,
+    "plateaus": plateaus,
+    "repeats": repeats,
+    "strides": strides,
+    "specialisation": specialisation,
+    "promises": promises,
+    "costs": costs,
 }
 """By name."""
 
-SEVERAL: Mapping[str, Comparison] = {}
+SEVERAL: Mapping[str, Comparison] = {
+    "duels": duels,
+    "ranks": ranks,
+    "specialisation_between": specialisation_between,
+}
 """By name; those that need two campaigns say so."""
 
 
