@@ -53,12 +53,12 @@ def correlation(
     (-0.946, -1.0, -0.39, 0.05)
     """
     kinds = list(strata) or [""] * len(first)
-    x, y = _centred(first, kinds), _centred(second, kinds)
+    x, y = centred(first, kinds), centred(second, kinds)
     norm = float(np.linalg.norm(x) * np.linalg.norm(y))
     if len(x) < 2 or norm < 1e-300 or not _varies(x, first) or not _varies(y, second):
         return None
     r = min(max(float(x @ y) / norm, -1.0), 1.0)
-    seen = np.abs(_orders(y, kinds) @ x) / norm
+    seen = np.abs(orders(y, kinds) @ x) / norm
     p = float(np.mean(seen >= abs(r) - 1e-9))
     least = float(np.mean(seen >= float(seen.max()) - 1e-9))
     effective = len(x) - len(set(kinds)) + 1
@@ -66,7 +66,7 @@ def correlation(
     return Correlation(len(x), r, low, high, p, least)
 
 
-def interval(r: float, n: int) -> tuple[float | None, float | None]:
+def interval(r: float, n: int, *, level: float = LEVEL) -> tuple[float | None, float | None]:
     """Return Fisher's interval of a correlation of n pairs; (None, None) of too few.
 
     >>> interval(0.5, 3)
@@ -77,16 +77,17 @@ def interval(r: float, n: int) -> tuple[float | None, float | None]:
     if n < LEAST:
         return None, None
     centre = math.atanh(min(max(r, -1 + 1e-12), 1 - 1e-12))
-    half = float(ndtri((1 + LEVEL) / 2)) / math.sqrt(n - 3)
+    half = float(ndtri((1 + level) / 2)) / math.sqrt(n - 3)
     return math.tanh(centre - half), math.tanh(centre + half)
 
 
-def _varies(centred: Array, values: Sequence[float]) -> bool:
+def _varies(apart: Array, values: Sequence[float]) -> bool:
     scale = max((abs(value) for value in values), default=0.0)
-    return float(np.abs(centred).max()) > 1e-12 * max(scale, 1e-300)
+    return float(np.abs(apart).max()) > 1e-12 * max(scale, 1e-300)
 
 
-def _centred(values: Sequence[float], kinds: Sequence[str]) -> Array:
+def centred(values: Sequence[float], kinds: Sequence[str]) -> Array:
+    """Return the values less the mean of their stratum, shape (n,)."""
     found = np.array(values, dtype=np.float64)
     for kind in set(kinds):
         own = np.array([one == kind for one in kinds])
@@ -94,8 +95,11 @@ def _centred(values: Sequence[float], kinds: Sequence[str]) -> Array:
     return found
 
 
-def _orders(values: Array, kinds: Sequence[str]) -> Array:
-    """The values in every order, or in many drawn ones with their own before them; a row each."""
+def orders(values: Array, kinds: Sequence[str]) -> Array:
+    """Return the values in every order, or in many drawn ones behind their own; a row each.
+
+    With strata, values change places within their stratum only. The same values have the same rows.
+    """
     if len(values) <= EXACT and len(set(kinds)) == 1:
         return np.array(list(permutations(values)))
     rng = np.random.default_rng(len(values))

@@ -9,6 +9,17 @@ from trialwright.insight.costs import costs
 from trialwright.insight.duels import duels, ranks
 from trialwright.insight.effects import factor_effects
 from trialwright.insight.entropy import categories, entropy, innovation
+from trialwright.insight.hypotheses import (
+    agents_have_characters,
+    breadth_predicts,
+    context_matters,
+    discoveries_separate,
+    efficiency_varies,
+    hypotheses,
+    late_steps_differ,
+    measure_of,
+    shifting_helps,
+)
 from trialwright.insight.levels import factor_levels
 from trialwright.insight.measured import Measured
 from trialwright.insight.pivots import pivots
@@ -50,6 +61,14 @@ SEVERAL: Mapping[str, Comparison] = {
     "duels": duels,
     "ranks": ranks,
     "specialisation_between": specialisation_between,
+    "hypotheses": hypotheses,
+    "h1_breadth": measure_of(breadth_predicts),
+    "h2_shifting": measure_of(shifting_helps),
+    "h3_context": measure_of(context_matters),
+    "h4_efficiency": measure_of(efficiency_varies),
+    "h5_late_steps": measure_of(late_steps_differ),
+    "h6_discoveries": measure_of(discoveries_separate),
+    "h7_character": measure_of(agents_have_characters),
 }
 """By name; those that need two campaigns say so."""
 

@@ -47,6 +47,11 @@ def success(campaign: Campaign, *, window: int | None = None) -> Measured:
     )  # fmt: skip
 
 
+def judged_changes(campaign: Campaign) -> tuple[int, int]:
+    """Return how many changes were kept, and of how many that were kept or discarded."""
+    return _counts([one for one in campaign.experiments if not planned(one)])[:2]
+
+
 def _counts(rows: Sequence[Experiment]) -> tuple[int, int, int, int]:
     """Kept, judged, crashed, all."""
     kept = sum(one.status == "keep" for one in rows)
