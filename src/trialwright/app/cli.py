@@ -516,6 +516,26 @@ def stop(
     stopping.stop(one_of(place, study), now=now, json=json)
 
 
+@app.command()
+def dashboard(
+    runs: Annotated[
+        Path, typer.Argument(help="A folder of studies, or one study.", metavar="[RUNS]")
+    ] = Path("runs"),
+    *,
+    host: Annotated[str, typer.Option(help="Where to listen; other hosts need --token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="0 takes any that is free.", min=0, max=65535)] = 8787,
+    token: Annotated[
+        str | None, typer.Option(help="What lets one in; else made up and printed.")
+    ] = None,
+) -> None:
+    """Show studies in a browser, live: leaderboard, logs, trials, notebook; steer and stop."""
+    from trialwright.app.dashboard import command
+
+    command.dashboard(command.Wishes(runs=runs, host=host, port=port, token=token))
+
+
 @app.command("version")
 def version() -> None:
     """Print the version."""

@@ -1,0 +1,1 @@
+"""The dashboard: studies in a browser, live, from their ledgers."""

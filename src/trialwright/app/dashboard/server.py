@@ -1,0 +1,189 @@
+"""The application: its addresses, its event streams, and a server that ends at once when told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from importlib.resources import files
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from trialwright.app.dashboard import actions, pages, tails
+from trialwright.app.dashboard.feed import Shelf, Watched
+from trialwright.app.dashboard.guard import Door, Guarded
+from trialwright.errors import TrialwrightError
+from trialwright.records import RunKey
+
+LOOK_S = 0.4
+"""Seconds between two looks for what is new, while a page is open."""
+BEAT_S = 15.0
+"""Seconds of silence after which a stream says that it is still there."""
+
+ASSETS = {
+    "dashboard.css": "text/css",
+    "live.js": "text/javascript",
+    "board.js": "text/javascript",
+    "log.js": "text/javascript",
+    "figures.js": "text/javascript",
+}
+
+
+def application(shelf: Shelf, door: Door) -> Guarded:
+    """Return the dashboard of some studies, behind its door."""
+    page = pages.answering
+    routes = [
+        Route("/", page(pages.studies)),
+        Route("/events", _shelf_events),
+        Route("/static/{name}", _asset),
+        Route("/s/{key}/", page(pages.study)),
+        Route("/s/{key}/events", _study_events),
+        Route("/s/{key}/team", page(pages.team)),
+        Route("/s/{key}/tree", page(pages.tree_page)),
+        Route("/s/{key}/tree.svg", page(pages.tree_picture)),
+        Route("/s/{key}/notebook", page(pages.notebook)),
+        Route("/s/{key}/trials.json", page(pages.trials_json)),
+        Route("/s/{key}/progress.json", page(pages.progress_json)),
+        Route("/s/{key}/t/{number:int}", page(pages.trial)),
+        Route("/s/{key}/t/{number:int}/curves.json", page(pages.curves_json)),
+        Route("/s/{key}/t/{number:int}/log/{seed:int}.{attempt:int}", page(pages.log)),
+        Route("/s/{key}/t/{number:int}/log/{seed:int}.{attempt:int}/events", _log_events),
+    ]
+    for action in (actions.steer, actions.stop, actions.rerun, actions.replicate):
+        path = f"/s/{{key}}/{action.__name__}"
+        routes.append(Route(path, actions.posted(action), methods=["POST"]))
+    app = Starlette(routes=routes)
+    app.state.shelf, app.state.door, app.state.said = shelf, door, {}
+    return Guarded(app, door)
+
+
+class Server(uvicorn.Server):
+    """A server that does not wait for its event streams, which have no end of their own."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal: end now."""
+        super().handle_exit(sig, frame)
+        self.force_exit = True
+
+
+def server_of(app: Guarded) -> Server:
+    """Return what serves a dashboard."""
+    return Server(
+        uvicorn.Config(
+            app,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=0,
+        )
+    )
+
+
+def serve(app: Guarded, door: socket.socket) -> None:
+    """Serve until a Ctrl-C or a SIGTERM."""
+    server = server_of(app)
+    # uvicorn gives the signal back once it is down; the command ends in order instead.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        server.run(sockets=[door])
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+async def _asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    kept = {"cache-control": "private, max-age=3600"}
+    if name == "plotly.min.js":
+        import plotly
+
+        path = Path(plotly.__file__).parent / "package_data" / name
+        return FileResponse(path, media_type="text/javascript", headers=kept)
+    if name not in ASSETS:
+        return PlainTextResponse("There is no such file.\n", 404)
+    content = files("trialwright.app.dashboard").joinpath("static", name).read_bytes()
+    return Response(content, media_type=ASSETS[name], headers=kept)
+
+
+async def _shelf_events(request: Request) -> Response:
+    return _stream(_versions(pages.shelf_of(request).version))
+
+
+async def _study_events(request: Request) -> Response:
+    try:
+        study = await run_in_threadpool(pages.study_of, request)
+    except TrialwrightError as error:
+        return PlainTextResponse(f"{error}\n", 404)
+    return _stream(_versions(study.version))
+
+
+async def _log_events(request: Request) -> Response:
+    at = request.path_params
+    key = RunKey(at["number"], at["seed"], at["attempt"])
+    try:
+        study = await run_in_threadpool(pages.study_of, request)
+        log = await run_in_threadpool(_log, study, key)
+    except (TrialwrightError, KeyError) as error:
+        return PlainTextResponse(f"{error}\n", 404)
+    return _stream(_lines(study, key, log))
+
+
+def _stream(events: AsyncIterator[str]) -> StreamingResponse:
+    return StreamingResponse(events, media_type="text/event-stream")
+
+
+async def _versions(version: Callable[[], str]) -> AsyncIterator[str]:
+    """Yield an event for each change; the first at once, so that a page that slept catches up."""
+    told, silent = "", 0.0
+    yield "retry: 1500\n\n"
+    while True:
+        now = await run_in_threadpool(version)
+        if now != told:
+            told, silent = now, 0.0
+            yield f"data: {json.dumps(now)}\n\n"
+        elif silent >= BEAT_S:
+            silent = 0.0
+            yield ": still here\n\n"
+        await asyncio.sleep(LOOK_S)
+        silent += LOOK_S
+
+
+def _log(study: Watched, key: RunKey) -> tails.Tail:
+    with study.reading() as history:
+        run = history.run(key)
+        return tails.Tail(study.log(run), study.place.folder, tails.hidden_from(history))
+
+
+def _ended(study: Watched, key: RunKey) -> bool:
+    with study.reading() as history:
+        return history.run(key).observation is not None or not study.going()
+
+
+async def _lines(study: Watched, key: RunKey, log: tails.Tail) -> AsyncIterator[str]:
+    """Yield what a log holds, and what it grows by, until its run has ended."""
+    yield "retry: 60000\n\n"
+    try:
+        while True:
+            # Asked before the read, so that the last lines are not missed.
+            ended = await run_in_threadpool(_ended, study, key)
+            lines = await run_in_threadpool(log.more)
+            if lines:
+                yield f"data: {json.dumps(lines)}\n\n"
+            elif ended:
+                rest = await run_in_threadpool(lambda: log.more(ended=True))
+                yield f"event: end\ndata: {json.dumps(rest)}\n\n"
+                return
+            else:
+                yield ": still here\n\n"
+            await asyncio.sleep(0 if lines else LOOK_S)
+    except TrialwrightError as error:
+        yield f"event: problem\ndata: {json.dumps(str(error))}\n\n"
