@@ -23,6 +23,7 @@ _COURSE = (
 _PLAIN = (
     "name", "also", "require", "description", "model", "folder", "start", "grid", "prune", "code",
     "team", "confidence", "block", "instructions", "notify", "heal", "research",
+    "trackers",
 )  # fmt: skip
 
 _SEEDS = (

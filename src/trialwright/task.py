@@ -22,6 +22,7 @@ from trialwright.errors import ExpressionError
 from trialwright.expression import Scalar, evaluate, names
 from trialwright.robust import Robust
 from trialwright.space import NAME, Choice, Configuration, Float, Int, Ordinal, Space
+from trialwright.tracker import Tracker
 from trialwright.webhook import Webhook
 
 Direction = Literal["maximize", "minimize"]
@@ -490,6 +491,8 @@ class Task:
     """A text file in `folder`, for every proposer that can read."""
     notify: tuple[Webhook, ...] = ()
     """Who is told how the study goes."""
+    trackers: tuple[Tracker, ...] = ()
+    """Where each run is copied to."""
 
     @property
     def goals(self) -> tuple[Objective, ...]:

@@ -54,6 +54,13 @@ class Form(StrEnum):
     json = "json"
 
 
+class TrackerName(StrEnum):
+    """Trackers that runs are copied to."""
+
+    mlflow = "mlflow"
+    tensorboard = "tensorboard"
+
+
 def _version(value: bool) -> None:
     if value:
         version()
@@ -442,6 +449,31 @@ def steer(
     from trialwright.app.place import one_of
 
     keeping.steer(one_of(place, study), text, json=json)
+
+
+@app.command()
+def mirror(
+    place: StudyPlace = None,
+    *,
+    study: StudyOption = None,
+    to: Annotated[
+        TrackerName | None, typer.Option(help="Which tracker; else those of the study file.")
+    ] = None,
+    uri: Annotated[
+        str | None, typer.Option(help="Of MLflow: http://..., sqlite:///FILE, or $NAME.")
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="In MLflow; else the study's name.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Of TensorBoard's event files.")] = None,
+    json: Json = False,
+) -> None:
+    """Copy a study's runs to MLflow or TensorBoard; what is there already is not copied again."""
+    from trialwright.app.place import one_of
+    from trialwright.app.tracking.command import mirror as mirror_study
+
+    wish = {"uri": uri or "", "experiment": experiment or "", "folder": str(folder or "")}
+    raise typer.Exit(mirror_study(one_of(place, study), to, wish, json=json))
 
 
 @app.command()

@@ -15,6 +15,8 @@ from trialwright.app.interrupt import interrupts
 from trialwright.app.live import JsonWatcher, LiveWatcher, PlainWatcher, Watcher
 from trialwright.app.notifying import Notifier
 from trialwright.app.place import Place, made, shown
+from trialwright.app.tracking.books import shelves
+from trialwright.app.tracking.mirror import Mirrors
 from trialwright.errors import TrialwrightError
 from trialwright.execute.runner import Event
 from trialwright.history import History
@@ -91,11 +93,18 @@ def run(study: Study, output: Output, *, replay: bool = False, wait: bool = True
     Raises:
         TrialwrightError: it can't be run.
     """
-    with Notifier(study.task, study.store, _complain) as notifier:
-        return _watched(study, output, notifier, replay=replay, wait=wait)
+    trackers = shelves(study.task, study.folder)
+    with (
+        Notifier(study.task, study.store, _complain) as notifier,
+        Mirrors(trackers, study.store, _complain) as mirrors,
+    ):
+        return _watched(study, output, (notifier, mirrors), replay=replay, wait=wait)
 
 
-def _watched(study: Study, output: Output, notifier: Notifier, *, replay: bool, wait: bool) -> int:
+def _watched(
+    study: Study, output: Output, told: tuple[Notifier, Mirrors], *, replay: bool, wait: bool
+) -> int:
+    notifier, mirrors = told
     with ExitStack() as stack:
         stack.enter_context(made(study.folder))
         watcher = stack.enter_context(output.watcher(study.folder))
@@ -107,6 +116,7 @@ def _watched(study: Study, output: Output, notifier: Notifier, *, replay: bool, 
         def watch(history: History, event: Event | None) -> None:
             watcher(history, event)
             notifier(history, event)
+            mirrors(history, event)
 
         history = study.run(watch, wait=watcher.say if wait else None)
     report = reported(history, study.folder, _complain)

@@ -12,6 +12,7 @@ from trialwright.editable import CodingAgent, Research
 from trialwright.expression import Scalar
 from trialwright.space import Choice, Float, Int, Ordinal, Parameter
 from trialwright.studyfile.fields import octets, seconds
+from trialwright.studyfile.trackers import plain as tracked
 from trialwright.studyfile.tree import Place, Tree, Unreadable, read
 from trialwright.task import (
     Agent,
@@ -141,6 +142,7 @@ def _course(task: Task) -> Iterator[tuple[str, Plain]]:
     yield "heal", None if task.heal else False
     yield "ledger", _ledger(task.ledger)
     yield "notify", tuple(_webhook(webhook) for webhook in task.notify)
+    yield "trackers", tuple(tracked(tracker) for tracker in task.trackers)
     yield "confidence", _unless(0.95, task.confidence)
 
 

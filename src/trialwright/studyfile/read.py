@@ -18,6 +18,7 @@ from trialwright.studyfile.runner import RUNNER_KEYS, read_runner
 from trialwright.studyfile.seeds import SEED_KEYS, read_seeds
 from trialwright.studyfile.space import read_grid, read_space, read_start
 from trialwright.studyfile.team import read_team
+from trialwright.studyfile.trackers import read_trackers
 from trialwright.studyfile.tree import LARGEST_FILE, Place, Tree, Unreadable, read
 from trialwright.task import (
     Budget,
@@ -42,7 +43,7 @@ KEYS = (
     "command", "workdir", "base", "format", "argument", "environment", "metrics", "space",
     "constraints", "start", "grid", "limits", "budget", "seeds", "prune", "keep", "code", "team",
     "tree", "block", "instructions", "research", "runner", "schedule", "heal", "ledger", "notify",
-    "confidence",
+    "trackers", "confidence",
 )  # fmt: skip
 """Every key of a study file, in the order in which one is written."""
 
@@ -182,6 +183,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "heal": "heal" not in fields or fields.flag("heal"),
         "ledger": read_ledger(fields, problems),
         "notify": read_notify(fields, problems),
+        "trackers": read_trackers(fields, problems),
         "team": read_team(fields, problems, space),
         "tree": _tree(_section(fields, "tree", problems)),
         "block": fields.whole("block", least=1),

@@ -17,6 +17,7 @@ from trialwright.app.running import Changes, opened
 from trialwright.app.service import card
 from trialwright.app.service.log import NAME, last_line
 from trialwright.app.service.plan import BROKEN, DONE, Plan
+from trialwright.app.tracking.books import shelves
 from trialwright.errors import StudyBusy
 from trialwright.study import Study
 
@@ -51,6 +52,7 @@ def serve(wishes: Wishes) -> int:
         return DONE if notifying.test(study.task, _say, environ=os.environ) else BROKEN
     _check_free(study)
     notifying.targets(study.task, os.environ, say=_say)
+    shelves(study.task, study.folder)
     plan = Plan(
         file=str(place.file.absolute()),
         folder=str(study.folder),

@@ -18,6 +18,8 @@ from trialwright.app.place import Place, to_run
 from trialwright.app.running import Changes, opened, reported
 from trialwright.app.service.log import ServiceLog
 from trialwright.app.service.plan import AT_WORK, BROKEN, BUSY, DONE, FAULT, HOPELESS, Plan
+from trialwright.app.tracking.books import shelves
+from trialwright.app.tracking.mirror import Mirrors
 from trialwright.errors import LeaseLost, LedgerError, RunnerError, StudyBusy, TrialwrightError
 from trialwright.execute.runner import Event, Reported
 from trialwright.history import History
@@ -95,11 +97,15 @@ def coordinate(plan: Plan, say: Callable[[str], None]) -> int:
     """
     study = opened(_place(plan), Changes(trials=plan.trials, workers=plan.workers, seed=plan.seed))
     watcher = LogWatcher(study, plan, say)
-    with Notifier(study.task, study.store, say) as notifier:
+    with (
+        Notifier(study.task, study.store, say) as notifier,
+        Mirrors(shelves(study.task, study.folder), study.store, say) as mirrors,
+    ):
 
         def watch(history: History, event: Event | None) -> None:
             watcher(history, event)
             notifier(history, event)
+            mirrors(history, event)
 
         with interrupts(study, say):
             expected = estimate(study.task, study.history)
