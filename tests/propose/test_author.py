@@ -231,7 +231,7 @@ def test_an_edit_that_crashed_before_it_was_a_trial_is_told_whole_until_it_is_tr
     note(history, Admission(number=2, proposal=proposal, code=history.trials[1].code))
     again = codebrief.state(history.task, history)
     assert "crashed when it was run" not in again
-    assert "Trials so far: 3, of which 2 have not ended." in again
+    assert "Trials so far: 3 (running: 2)." in again
 
 
 def test_before_the_first_result_the_code_as_it_was_found_is_the_parent(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def _progress(task: Task, history: History) -> str:
     ]
     known = ", ".join(part for part in left if part)
     running = [str(trial.number) for trial in history.trials if trial.verdict is None]
-    going = f", of which {', '.join(running)} have not ended" if running else ""
+    going = f" (running: {', '.join(running)})" if running else ""
     line = f"Trials so far: {count}{going}." + (f" Left: {known}." if known else "")
     best = history.best() if history.opened else None
     if best is None or best.value is None:
