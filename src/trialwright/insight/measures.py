@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from trialwright.campaigns.campaign import Campaign
 from trialwright.insight.costs import costs
 from trialwright.insight.duels import duels, ranks
+from trialwright.insight.convergence import convergence
 from trialwright.insight.effects import factor_effects
 from trialwright.insight.entropy import categories, entropy, innovation
 from trialwright.insight.hypotheses import (
@@ -41,6 +42,7 @@ SINGLE: Mapping[str, Measure] = {
     "variance_shares": variance_shares,
     "factor_effects": factor_effects,
     "factor_levels": factor_levels,
+    "convergence": convergence,
     "success": success,
     "keeps": keeps,
     "categories": categories,
