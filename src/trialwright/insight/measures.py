@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from trialwright.campaigns.campaign import Campaign
+from trialwright.insight.convergence import convergence
 from trialwright.insight.costs import costs
 from trialwright.insight.duels import duels, ranks
-from trialwright.insight.convergence import convergence
 from trialwright.insight.effects import factor_effects
 from trialwright.insight.entropy import categories, entropy, innovation
 from trialwright.insight.hypotheses import (
