@@ -123,7 +123,8 @@ def summary(campaign: Campaign) -> Iterator[str]:
         yield f"  categories inferred as declared: {compared.same} of {compared.compared}"
     best = campaign.best
     if best is not None and best.metric is not None:
-        yield f"  best so far: {number(best.metric)}, {_who(best)}: {_short(best.description)}"
+        what = f": {_short(best.description)}" if best.description else ""
+        yield f"  best so far: {number(best.metric)}, {_who(best)}{what}"
 
 
 def _counts(campaign: Campaign) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from trialwright.app import agents, optuna_commands, research_command
+from trialwright.app.analyze import options as analyze_options
 from trialwright.errors import StudyError, TrialwrightError
 
 app = typer.Typer(
@@ -579,6 +580,7 @@ def version() -> None:
 research = app.command("research")(research_command.research)
 import_ = app.command("import")(optuna_commands.import_)
 export = app.command("export")(optuna_commands.export)
+analyze = app.command("analyze")(analyze_options.analyze)
 
 
 app.registered_commands += agents.verbs.registered_commands

@@ -69,10 +69,19 @@ def import_(
 
 
 def export(
+    place: Annotated[
+        Path | None,
+        typer.Argument(help="The study: its file or folder, as --study.", metavar="[STUDY]"),
+    ] = None,
     *,
     to: Annotated[
-        str, typer.Option(help="Optuna's storage, such as sqlite:///study.db; or a .tsv file.")
-    ],
+        str | None,
+        typer.Option(help="Optuna's storage, such as sqlite:///study.db; or a .tsv file."),
+    ] = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(help="Write an open data set: tables with a card.", metavar="FOLDER"),
+    ] = None,
     study: Annotated[
         Path | None,
         typer.Option("--study", help="The study: its file, or its folder.", metavar="PATH"),
@@ -80,10 +89,52 @@ def export(
     name: Annotated[
         str | None, typer.Option(help="Of the Optuna study; else the study's own.")
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="Of a data set: parquet or csv.", metavar="FORMAT"),
+    ] = None,
+    logs: Annotated[
+        bool, typer.Option("--logs", help="Into a data set: the last lines of logs, too.")
+    ] = False,
+    code: Annotated[
+        bool, typer.Option("--code", help="Into a data set: the patches of code, too.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     json: Json = False,
 ) -> None:
-    """Write the study as one of Optuna's, for optuna-dashboard; or as a results.tsv."""
+    """Write the study as one of Optuna's, as a results.tsv, or as an open data set."""
+    from trialwright.app.place import one_of
+
+    study = one_of(place, study)
+    if dataset is not None:
+        if to is not None or name is not None:
+            raise StudyError("--to and --name are for studies of Optuna's: call --dataset alone")
+        from trialwright.app.analyze import export as datasets
+        from trialwright.app.analyze.tables import Extent
+
+        datasets.export_dataset(
+            datasets.Wishes(
+                study=study,
+                to=dataset,
+                form=form,
+                extent=Extent(logs=logs, code=code),
+                force=force,
+                json=json,
+            )
+        )
+        return
+    if form is not None or logs or code:
+        raise StudyError("--format, --logs and --code are for a data set: name it with --dataset")
+    if to is None:
+        raise StudyError(
+            "say what to write: --to sqlite:///study.db, --to results.tsv, --dataset FOLDER"
+        )
+    _export_elsewhere(to, study, name, force=force, json=json)
+
+
+def _export_elsewhere(
+    to: str, study: Path | None, name: str | None, *, force: bool, json: bool
+) -> None:
     if "://" not in to and to.endswith(".tsv"):
         from trialwright.app.campaigns_command import export_results
 

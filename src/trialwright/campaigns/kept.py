@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from trialwright.campaigns.campaign import Campaign, Experiment
+from trialwright.campaigns.campaign import Campaign, Experiment, Status
 
 DERIVED = (
     "the log does not say what was kept: counted as kept is what was better than all before it,"
@@ -14,10 +14,10 @@ DERIVED = (
 
 
 def with_kept(campaign: Campaign) -> Campaign:
-    """Return a campaign in which something is kept or discarded, by its results if need be.
+    """Return a campaign in which something is kept, told by its results if need be.
 
-    A log that says so of any experiment is left as it is, and so is one of which nobody knows which
-    way is better. Crashes stay what they are, and so does what has no result.
+    A log that calls any experiment kept is left as it is, and so is one of which nobody knows which
+    way is better. Discarded and crashed ones stay what they are, and so does what has no result.
 
     >>> rows = [Experiment(number=n, line=n, metric=m, status="other", word="finished")
     ...         for n, m in enumerate((0.7, 0.6, 0.8, None), 1)]
@@ -26,7 +26,7 @@ def with_kept(campaign: Campaign) -> Campaign:
     >>> [one.status for one in with_kept(logged).experiments]
     ['keep', 'discard', 'keep', 'other']
     """
-    said = any(one.status in ("keep", "discard") for one in campaign.experiments)
+    said = any(one.status == "keep" for one in campaign.experiments)
     if said or campaign.direction is None:
         return campaign
     sign = 1.0 if campaign.direction == "minimize" else -1.0
@@ -37,7 +37,8 @@ def with_kept(campaign: Campaign) -> Campaign:
             found.append(one)
             continue
         value = sign * one.metric
-        found.append(replace(one, status="keep" if value < best else "discard"))
+        better: Status = "keep" if value < best else "discard"
+        found.append(replace(one, status=better) if one.status == "other" else one)
         best = min(best, value)
     if found == list(campaign.experiments):
         return campaign

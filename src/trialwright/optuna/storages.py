@@ -44,6 +44,23 @@ def stored(url: str, name: str | None) -> optuna.Study:
         return optuna.load_study(study_name=name or names[0], storage=storage)
 
 
+def every(url: str, name: str | None = None) -> Iterator[optuna.Study]:
+    """Open each study that is there, or the one called `name`.
+
+    Raises:
+        StudyError: there is none of the name; or the storage can't be read.
+    """
+    if name is not None:
+        yield stored(url, name)
+        return
+    with explained(url):
+        storage = _existing(url)
+        names = optuna.get_all_study_names(storage)
+    for one in names:
+        with explained(url):
+            yield optuna.load_study(study_name=one, storage=storage)
+
+
 def made(url: str, name: str, direction: Direction, *, replaced: bool) -> optuna.Study:
     """Make a new study, in a storage that is there or not; `replaced`: instead of one of its name.
 
