@@ -49,7 +49,7 @@ def campaign(agent: Agent, seed: int, *, trials: int = TRIALS, name: str = "") -
     rng = random.Random(f"{agent} {seed}")
     world = random.Random(seed)
     best_at = {kind: world.uniform(0.6, 1.0) for kind in KINDS}
-    best: dict[str, Scalar] = {kind: 0.0 for kind in KINDS} | {"clip": False}
+    best: dict[str, Scalar] = dict.fromkeys(KINDS, 0.0) | {"clip": False}
     lowest = loss(best, best_at)
     rows = [row(1, lowest, "keep", "baseline", best, agent.name, seed)]
     kind, kept = rng.choice(KINDS[: agent.kinds]), True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def specialisation(
 
     The Jensen-Shannon divergence in bits (Lin 1991), every agent weighing alike; of two agents it
     lies between 0 and 1. Few changes always look specialised: `above_chance` has what a permutation
-    of the changes among the agents brings taken away, and p is by that permutation.
+    of the runs of one kind among the agents brings taken away, and p is by that permutation.
     """
     name, title = "specialisation", "How far the agents went apart"
     who = agents(campaign.experiments)
@@ -61,11 +62,11 @@ def specialisation(
     levels = kinds(campaign, factor)
     found = []
     for one in windows(len(levels), window):
-        told: dict[str, list[str]] = {}
+        told: dict[str, list[list[str]]] = {}
         for place in one:
             level, agent = levels[place], campaign.experiments[place].agent
             if level is not None and agent:
-                told.setdefault(agent, []).append(level)
+                told.setdefault(agent, [[]])[0].append(level)
         found.append((f"{one.start + 1}-{one.stop}", told))
     return _measured(name, title, found, factor)
 
@@ -85,16 +86,19 @@ def specialisation_between(
     levels = [(one.agent, kinds(one.campaign, factor)) for one in told]
     found = []
     for one in windows(longest, window):
-        by: dict[str, list[str]] = {}
+        by: dict[str, list[list[str]]] = {}
         for agent, own in levels:
             some = [level for level in own[one.start : one.stop] if level is not None]
-            by.setdefault(agent, []).extend(some)
+            by.setdefault(agent, []).append(some)
         found.append((f"{one.start + 1}-{one.stop}", by))
     return _measured(name, title, found, factor)
 
 
 def _measured(
-    name: str, title: str, found: Sequence[tuple[str, Mapping[str, Sequence[str]]]], factor: str
+    name: str,
+    title: str,
+    found: Sequence[tuple[str, Mapping[str, Sequence[Sequence[str]]]]],
+    factor: str,
 ) -> Measured:
     told = [one for of, by in found if (one := window_of(of, by)) is not None]
     if not told:
@@ -122,30 +126,35 @@ def _measured(
                 "agents": max(one.agents for one in told)},
         table=Table(columns=("experiments", "n", "agents", "bits", "by_chance", "above_chance",
                              "p"), rows=tuple(rows)),
-        notes=(f"p is by {PERMUTATIONS} permutations of the changes among the agents of each"
-               " window", "the ends of above_chance are the divergence less what 95 % of the"
-               " permutations bring",
+        notes=(f"p is by {PERMUTATIONS} permutations, among the agents of each window, of runs of"
+               " changes of one kind; windows are taken for independent",
+               "the ends of above_chance: the divergence less what 95 % of the permutations bring",
                *([f"windows without {LEAST} changes of two agents are left out"]
                  if len(told) < len(found) else [])),
     )  # fmt: skip
 
 
-def window_of(of: str, by: Mapping[str, Sequence[str]]) -> Window | None:
-    """Compare the agents of a window; None with fewer than two that changed enough."""
-    some = sorted(
-        (agent for agent, levels in by.items() if len(levels) >= LEAST),
-        key=lambda agent: -len(by[agent]),
-    )[:MOST_AGENTS]
+def window_of(of: str, by: Mapping[str, Sequence[Sequence[str]]]) -> Window | None:
+    """Compare the agents of a window; None with fewer than two that changed enough.
+
+    `by`: per agent its sequences of changes. What is handed out anew are runs of one kind, since an
+    agent that stays with a kind has not chosen it anew each time.
+    """
+    sizes = {agent: sum(map(len, several)) for agent, several in by.items()}
+    some = [agent for agent in by if sizes[agent] >= LEAST]
+    some = sorted(some, key=lambda agent: -sizes[agent])[:MOST_AGENTS]
     if len(some) < 2:
         return None
-    names = {level: i for i, level in enumerate(sorted({x for a in some for x in by[a]}))}
-    codes = np.array([names[level] for agent in some for level in by[agent]])
-    owners = np.repeat(np.arange(len(some)), [len(by[agent]) for agent in some])
-    rng = np.random.default_rng(len(codes))
-    drawn = np.vstack([codes, rng.permuted(np.tile(codes, (PERMUTATIONS, 1)), axis=1)])
-    counts = np.stack(
-        [np.stack([(drawn[:, owners == agent] == level).sum(axis=1) for level in names.values()],
-                  axis=-1) for agent in range(len(some))], axis=1,
-    ).astype(np.float64)  # fmt: skip
+    runs = [(owner, kind, sum(1 for _ in same))
+            for owner, agent in enumerate(some) for sequence in by[agent]
+            for kind, same in groupby(sequence)]  # fmt: skip
+    names = {kind: i for i, kind in enumerate(sorted({run[1] for run in runs}))}
+    lengths = np.zeros((len(runs), len(names)))
+    for place, (_, kind, length) in enumerate(runs):
+        lengths[place, names[kind]] = length
+    owners = np.array([run[0] for run in runs])
+    rng = np.random.default_rng(len(runs))
+    drawn = np.vstack([owners, rng.permuted(np.tile(owners, (PERMUTATIONS, 1)), axis=1)])
+    counts = np.stack([(drawn == owner) @ lengths for owner in range(len(some))], axis=1)
     found = divergences(counts)
-    return Window(of, len(codes), len(some), float(found[0]), found[1:])
+    return Window(of, sum(sizes[agent] for agent in some), len(some), float(found[0]), found[1:])
