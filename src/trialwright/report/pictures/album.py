@@ -1,0 +1,44 @@
+"""All pictures of a campaign, in the order in which a report shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trialwright.campaigns.campaign import Campaign
+from trialwright.insight.measured import Measured
+from trialwright.report.pictures import behaviour, kinds, pace, progress, settings, shares, trials
+from trialwright.report.pictures.course import Course
+from trialwright.report.pictures.picture import Picture
+from trialwright.report.pictures.trials import Runs
+
+
+def album(
+    campaign: Campaign, found: Sequence[Measured] = (), *, runs: Runs | None = None
+) -> list[Picture]:
+    """Return the pictures that a campaign gives material for.
+
+    `found` has what was measured of it (`insight.measures.measured`); pictures of measures that
+    are absent or refused are left out. `runs` has curves and seeds (`trials.runs_of` a study).
+    """
+    course = Course(campaign)
+    runs = runs or Runs()
+    told = {one.name: one for one in found if not one.refused}
+    measures = [draw(told[name], course) for name, draw in behaviour.DRAWN.items() if name in told]
+    drawn = [
+        progress.kept_reverted(course),
+        progress.personal_bests(course),
+        kinds.category_timeline(course),
+        kinds.category_shares(course),
+        pace.rolling_success(course),
+        pace.dry_streaks(course),
+        *measures,
+        shares.variance_shares(told["variance_shares"]) if "variance_shares" in told else None,
+        shares.influence(course),
+        settings.parallel(course),
+        settings.slices(course),
+        trials.tree(course),
+        trials.curves(course, runs),
+        trials.seeds_spread(course, runs),
+        progress.spend(course),
+    ]
+    return [picture for picture in drawn if picture is not None]
