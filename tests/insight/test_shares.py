@@ -78,7 +78,7 @@ def test_the_sentence_names_the_architecture_first() -> None:
     """Without a word from the caller, the factor that looks like the architecture is told of."""
     measure = variance_shares(campaign({"dashcam": 500}))
     assert measure.values["factor"] == "architecture"
-    assert measure.sentence.startswith("architecture accounts for 94% (93% to 95%)")
+    assert measure.sentence.startswith("architecture accounts for 94 % (93 % to 95 %)")
     assert measure.table is not None
     assert {row["factor"] for row in measure.table.records} == {
         "architecture", "loss", "training", "data",

@@ -19,6 +19,7 @@ from trialwright.campaigns.campaign import Campaign, Experiment
 from trialwright.insight.factors import strata_of, with_result
 from trialwright.insight.fits import PARAMETERS, Fit, Interval, fit, steps_of
 from trialwright.insight.measured import Cell, Measured, Table
+from trialwright.insight.telling import percent
 from trialwright.knowledge.base import metric_facts
 
 Array = NDArray[np.float64]
@@ -371,8 +372,8 @@ def _notes(course: Course, campaign: Campaign) -> tuple[str, ...]:
     ]
     if course.jumps is not None:
         notes.append(
-            f"{course.jumps:.0%} of the whole gain came within {JUMP} results of a change of the"
-            " code: trials before and after one are not one sample."
+            f"{percent(course.jumps)} of the whole gain came within {JUMP} results of a change of"
+            " the code: trials before and after one are not one sample."
         )
     if course.whole.power is not None:
         notes.append(

@@ -9,6 +9,7 @@ from trialwright.campaigns.campaign import Campaign
 from trialwright.insight.factors import factors_of, level_of, named, strata_of, with_result
 from trialwright.insight.measured import Cell, Measured, Table, refusal
 from trialwright.insight.shares import FEWEST, finite
+from trialwright.insight.telling import percent
 from trialwright.insight.variance import LEAST_ERROR, Decomposition, Share, type_two
 
 MOST_FACTORS = 6
@@ -55,10 +56,14 @@ def factor_effects(campaign: Campaign, *, factors: Sequence[str] | None = None) 
             f"{len(values)} results with {len(names)} factors leave fewer than {LEAST_ERROR}"
             " degrees of freedom for what is not explained, or do not differ.",
         )  # fmt: skip
-    return _effects(found, by_rank, results=len(results), n=len(values))
+    left = [] if factors is not None else factors_of(campaign)[MOST_FACTORS:]
+    further = [f"Further factors are not looked at: {', '.join(left)}."] if left else []
+    return _effects(found, by_rank, results=len(results), n=len(values), further=further)
 
 
-def _effects(found: Decomposition, by_rank: Decomposition, *, results: int, n: int) -> Measured:
+def _effects(
+    found: Decomposition, by_rank: Decomposition, *, results: int, n: int, further: Sequence[str]
+) -> Measured:
     ranks = {one.term: one for one in by_rank.shares}
     rows = [_effect(one, ranks.get(one.term)) for one in found.shares]
     values: dict[str, Cell] = {"n": n, "residual": found.residual}
@@ -70,14 +75,14 @@ def _effects(found: Decomposition, by_rank: Decomposition, *, results: int, n: i
             f"{one.term}.omega2_high": one.high,
         }
     first = sorted(found.shares, key=lambda one: -one.eta2)[:3]
-    told = ", ".join(f"{one.term} {one.eta2:.0%}" for one in first if one.eta2 >= LEAST)
+    told = ", ".join(f"{one.term} {percent(one.eta2)}" for one in first if one.eta2 >= LEAST)
     told = told or "no factor anything to speak of"
     shared = 1 - found.residual - sum(one.eta2 for one in found.shares)
     notes = []
     if abs(shared) > LEAST:
         notes.append(
-            f"The shares do not sum to 1: {shared:.0%} can't be divided, since levels of different"
-            " factors went along with each other."
+            f"The shares do not sum to 1: {percent(shared)} can't be divided, since levels of"
+            " different factors went along with each other."
         )
     if found.aliased:
         notes.append(f"Not to be told from the other factors: {', '.join(found.aliased)}.")
@@ -89,10 +94,10 @@ def _effects(found: Decomposition, by_rank: Decomposition, *, results: int, n: i
         name=NAME,
         title=TITLE,
         sentence=f"Of the variance of {n} results, each beyond the others: {told};"
-        f" {found.residual:.0%} is left over.",
+        f" {percent(found.residual)} is left over.",
         values=values,
         table=Table(columns=_EFFECT, rows=tuple(rows)),
-        notes=tuple(notes),
+        notes=(*notes, *further),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ import numpy as np
 from trialwright.campaigns.campaign import Campaign, Experiment
 from trialwright.insight.factors import factors_of, level_of, named, strata_of, with_result
 from trialwright.insight.measured import Cell, Measured, Table, refusal
+from trialwright.insight.telling import percent
 from trialwright.insight.variance import Share, one_way, within
 
 FEWEST = 8
@@ -45,6 +46,8 @@ class Stratum:
     """None where it can't be told there."""
     best: str | None
     """The level with the best mean of those that are there twice; None without a direction."""
+    scatter: tuple[str, float, str, float] | None
+    """The levels that scatter most and least, with their standard deviations, where uneven."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ class FactorShares:
     by: tuple[str, ...]
     """What tells the strata apart."""
     strata: tuple[Stratum, ...]
-    """The largest first."""
+    """The largest first; all results are one where nothing tells them apart."""
     between: float
     """The share of the variance that lies between strata."""
     together: float
@@ -67,8 +70,6 @@ class FactorShares:
     """Results without a level."""
     failed: Mapping[str, tuple[int, int]]
     """Of each level: how many experiments have no result, of how many."""
-    scatter: tuple[str, float, str, float] | None
-    """The levels that scatter most and least, with their standard deviations, where uneven."""
 
     @property
     def main(self) -> Stratum | None:
@@ -100,12 +101,11 @@ def shares_of(campaign: Campaign, factor: str) -> FactorShares | str:
         pooled=pooled,
         within=within(told, term=factor) if told and by else None,
         by=by,
-        strata=parts if by else (),
+        strata=parts,
         between=apart.eta2 if apart else 0.0,
         together=_cramer(known, labels),
         unknown=len(results) - len(chosen),
         failed=failures(campaign.experiments, factor),
-        scatter=_scatter(known, values),
     )
 
 
@@ -125,13 +125,15 @@ def _strata(
     labels: Sequence[str],
     campaign: Campaign,
 ) -> tuple[Stratum, ...]:
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, label in enumerate(labels):
+        places[label].append(place)
     found = []
-    for label, count in Counter(labels).most_common():
-        places = [place for place, one in enumerate(labels) if one == label]
-        own = [levels[place] for place in places]
-        worth = [values[place] for place in places]
-        share = one_way(own, worth, term=factor) if count >= FEWEST else None
-        found.append(Stratum(label, count, share, _best(own, worth, campaign)))
+    for label, at in sorted(places.items(), key=lambda one: -len(one[1])):
+        own, worth = [levels[place] for place in at], [values[place] for place in at]
+        share = one_way(own, worth, term=factor) if len(at) >= FEWEST else None
+        scatter = _scatter(own, worth)
+        found.append(Stratum(label, len(at), share, _best(own, worth, campaign), scatter))
     return tuple(found)
 
 
@@ -233,7 +235,7 @@ def _rows(shares: FactorShares, *, whole: bool) -> list[tuple[Cell, ...]]:
     rows = [_row(shares.pooled, "pooled" if shares.by else "all", None)]
     if shares.within is not None:
         rows.append(_row(shares.within, f"within {_by(shares)}", None))
-    if whole:
+    if whole and shares.by:
         rows += [
             _row(one.share, one.label, one.best) for one in shares.strata if one.share is not None
         ]
@@ -278,7 +280,7 @@ def _values(shares: FactorShares) -> dict[str, Cell]:
         values |= {"between_strata": shares.between, "cramers_v": shares.together}
     if shares.within is not None:
         values |= _figures(shares.within, "within_")
-    if shares.main is not None and shares.main.share is not None:
+    if shares.by and shares.main is not None and shares.main.share is not None:
         values["main_stratum"] = shares.main.label
         values |= _figures(shares.main.share, "main_")
     return values
@@ -306,18 +308,18 @@ def _sentence(shares: FactorShares, metric: str) -> str:
     pooled = shares.pooled
     told = (
         f"{shares.factor} accounts for {_told(pooled)} of the variance of {metric} over"
-        f" {pooled.n} results, and what varies within its {pooled.levels} levels for the rest"
+        f" {pooled.n} results"
     )
     if shares.within is None:
-        return f"{told}{_surely(pooled)}."
+        return f"{told}{_surely(pooled)}; the rest varies within its {pooled.levels} levels."
     return (
-        f"{told}, pooled{_surely(pooled)}; within {_by(shares)} it accounts for"
-        f" {_told(shares.within)}{_surely(shares.within)}."
+        f"{told} pooled{_surely(pooled)}, and for {_told(shares.within)} within"
+        f" {_by(shares)}{_surely(shares.within)}."
     )
 
 
 def _told(share: Share) -> str:
-    return f"{share.eta2:.0%} ({share.low:.0%} to {share.high:.0%})"
+    return f"{percent(share.eta2)} ({percent(share.low)} to {percent(share.high)})"
 
 
 def _surely(share: Share) -> str:
@@ -330,13 +332,14 @@ def _surely(share: Share) -> str:
 
 def _notes(shares: FactorShares) -> tuple[str, ...]:
     notes = [*_difference(shares), *_left_out(shares)]
-    if shares.scatter is not None:
-        most, large, least, small = shares.scatter
-        ranks = shares.pooled.eta2_ranks or 0.0
+    main = shares.main
+    if main is not None and main.share is not None and main.scatter is not None:
+        most, large, least, small = main.scatter
+        where = f" in {main.label}" if shares.by else ""
         notes.append(
-            f"Results with {most} scatter more (standard deviation {large:.3g}) than those with"
-            f" {least} ({small:.3g}), which F does not allow for: by ranks the share is"
-            f" {ranks:.0%}."
+            f"Results with {most}{where} scatter more (standard deviation {large:.3g}) than those"
+            f" with {least} ({small:.3g}), which F does not allow for: by ranks the share is"
+            f" {percent(main.share.eta2_ranks or 0.0)}."
         )
     bad = [
         f"{failed} of {total} with {level}"
@@ -344,7 +347,8 @@ def _notes(shares: FactorShares) -> tuple[str, ...]:
         if failed
     ]
     if bad:
-        notes.append(f"Failures are left out: {', '.join(bad[:6])}.")
+        more = f", and with {len(bad) - 6} more levels" if len(bad) > 6 else ""
+        notes.append(f"Failures are left out: {', '.join(bad[:6])}{more}.")
     notes.append("Shares are of what the search tried, not of all that could be tried.")
     return tuple(notes)
 
@@ -357,8 +361,8 @@ def _difference(shares: FactorShares) -> list[str]:
     if abs(pooled - inside) <= APART:
         return []
     by, factor = _by(shares), shares.factor
-    differ = f"Pooled and within {by} the shares differ ({pooled:.0%} and {inside:.0%})"
-    lies = f"{shares.between:.0%} of the variance lies between {_parts(shares)}"
+    differ = f"Pooled and within {by} the shares differ ({percent(pooled)} and {percent(inside)})"
+    lies = f"{percent(shares.between)} of the variance lies between {_parts(shares)}"
     if pooled > inside:
         return [
             f"{differ}: {lies}, and the levels of {factor} were not tried alike in them (Cramer's V"
@@ -390,7 +394,7 @@ def _parts(shares: FactorShares) -> str:
 
 def _left_out(shares: FactorShares) -> list[str]:
     notes = []
-    silent = [one for one in shares.strata if one.share is None]
+    silent = [one for one in shares.strata if one.share is None and shares.by]
     if silent:
         shown = ", ".join(f"{one.label} ({one.n})" for one in silent[:4])
         more = f" and {len(silent) - 4} more" if len(silent) > 4 else ""

@@ -24,6 +24,8 @@ NORMAL = 1.959964
 """The normal quantile of it."""
 EXACT = 1e-12
 """A share of the variance that is nothing but rounding."""
+ALIASED = 1e-9
+"""What of a column, scaled to length 1, other columns may leave over before they make it up."""
 PER_CELL = 3.0
 """Results per cell that an interaction takes, on average over the cells there are."""
 LEAST_ERROR = 10
@@ -277,13 +279,18 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 class _Model:
-    """Terms as columns of indicators, and what their products with each other say."""
+    """Terms as columns of indicators, and what their products with each other say.
+
+    Only the products are kept: those of indicators are counts of how often levels come together.
+    """
 
     def __init__(self, factors: Mapping[str, Sequence[str]], values: Array) -> None:
         self.values = values - values.mean()
         self.total = float(np.sum(self.values**2))
         self.terms: dict[tuple[str, ...], slice] = {}
-        self._columns = np.ones((len(values), 1))
+        self._places: list[tuple[NDArray[np.int64], int]] = []
+        self._products, self._along = np.zeros((0, 0)), np.zeros(0)
+        self._append((), [""] * len(values))
         for name, levels in factors.items():
             self._append((name,), levels)
 
@@ -299,7 +306,7 @@ class _Model:
     def add(self, pair: tuple[str, str], factors: Mapping[str, Sequence[str]]) -> bool:
         """Add the interaction of two factors; False if the cells don't allow it."""
         cells = [f"{a}\0{b}" for a, b in zip(factors[pair[0]], factors[pair[1]], strict=True)]
-        count, width = len(set(cells)), self._columns.shape[1]
+        count, width = len(set(cells)), len(self._along)
         if len(cells) < PER_CELL * count or width + count > MOST_COLUMNS:
             return False
         before = self.error
@@ -307,30 +314,44 @@ class _Model:
         if LEAST_ERROR <= self.error < before:
             return True
         del self.terms[pair]
-        self._set(self._columns[:, :width])
+        self._places.pop()
+        self._set(self._products[:width, :width], self._along[:width])
         return False
 
     def _append(self, term: tuple[str, ...], levels: Sequence[str]) -> None:
         names, place = np.unique(np.asarray(levels), return_inverse=True)
-        width = self._columns.shape[1]
-        self.terms[term] = slice(width, width + len(names))
-        shown = np.asarray(place[:, None] == np.arange(len(names)), dtype=float)
-        self._set(np.hstack([self._columns, shown]))
+        width, more = len(self._along), len(names)
+        self._places.append((place, more))
+        together = [
+            np.bincount(other * more + place, minlength=count * more).reshape(count, more)
+            for other, count in self._places
+        ]
+        column = np.vstack(together).astype(float)
+        products = np.zeros((width + more, width + more))
+        products[:width, :width] = self._products
+        products[:, width:] = column
+        products[width:, :] = column.T
+        self.terms[term] = slice(width, width + more)
+        worth = np.bincount(place, weights=self.values, minlength=more)
+        self._set(products, np.concatenate([self._along, worth]))
 
-    def _set(self, columns: Array) -> None:
-        self._columns = columns
-        # All that a fit needs: the fits themselves are then as small as their terms.
-        self._products, self._along = columns.T @ columns, columns.T @ self.values
+    def _set(self, products: Array, along: Array) -> None:
+        self._products, self._along = products, along
         self._left, self._rank = self._fit(self.terms)
 
     def _fit(self, terms: Iterable[tuple[str, ...]]) -> tuple[float, int]:
         """The squares that are left over by terms, and the rank of their model, mean included."""
-        places = [0, *(at for one in terms for at in range(*self.terms[one].indices(sys.maxsize)))]
-        sizes, axes = np.linalg.eigh(self._products[np.ix_(places, places)])
-        kept = sizes > 1e-9 * sizes[-1]
-        along = axes[:, kept].T @ self._along[places]
-        explained = float(np.sum(along**2 / sizes[kept]))
-        return max(self.total - explained, 0.0), int(kept.sum())
+        from scipy.linalg.lapack import dpstrf, dtrtrs
+
+        columns = [range(*self.terms[one].indices(sys.maxsize)) for one in terms]
+        places = [at for column in columns for at in column]
+        sizes = np.sqrt(np.diag(self._products)[places])
+        scaled = self._products[np.ix_(places, places)] / sizes / sizes[:, None]
+        # Cholesky with pivots: columns that others make up come last, beyond the rank.
+        factor, pivots, rank, _ = dpstrf(scaled, lower=1, tol=ALIASED)
+        along = (self._along[places] / sizes)[pivots - 1][:rank]
+        solved, _ = dtrtrs(factor[:rank, :rank], along, lower=1)
+        return max(self.total - float(np.sum(solved**2)), 0.0), int(rank)
 
     @property
     def error(self) -> int:
@@ -347,6 +368,8 @@ class _Model:
         found: list[Share] = []
         aliased: list[str] = []
         for term, columns in self.terms.items():
+            if not term:
+                continue
             without = [one for one in self.terms if not set(term) <= set(one)]
             before, few = self._fit(without)
             after, more = self._fit([*without, term])
