@@ -49,3 +49,12 @@ def test_no_correlation_without_variation_or_pairs() -> None:
     few = correlation([1, 2, 3], [1, 2, 4])
     assert few is not None
     assert (few.low, few.high) == (None, None)
+
+
+def test_many_pairs_have_students_p() -> None:
+    """Beyond the pairs that are permuted the p is SciPy's."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 900))
+    found = correlation((x + 0.1 * y).tolist(), y.tolist())
+    assert found is not None
+    assert found.p == pytest.approx(float(stats.pearsonr(x + 0.1 * y, y).pvalue), rel=1e-6)

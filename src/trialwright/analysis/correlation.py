@@ -9,13 +9,15 @@ from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr
 
 LEVEL = 0.95
 """Of every interval."""
 EXACT = 7
 """Pairs up to which every order is looked at: 5,040 of them; beyond, `DRAWS` of them."""
 DRAWS = 9_999
+PERMUTED = 500
+"""Pairs beyond which p is Student's: permutations would say the same, at length."""
 LEAST = 4
 """Pairs below which a correlation has no interval."""
 
@@ -27,7 +29,8 @@ class Correlation:
     """Pearson's correlation over n pairs.
 
     The interval is Fisher's (1921, Metron 1): atanh r is normal with variance 1 / (n - 3). `p` is
-    two-sided, by handing the second values out anew, which assumes no distribution.
+    two-sided, by handing the second values out anew, which assumes no distribution; of more than
+    `PERMUTED` pairs by Student's.
     """
 
     n: int
@@ -58,11 +61,16 @@ def correlation(
     if len(x) < 2 or norm < 1e-300 or not _varies(x, first) or not _varies(y, second):
         return None
     r = min(max(float(x @ y) / norm, -1.0), 1.0)
+    effective = len(x) - len(set(kinds)) + 1
+    low, high = interval(r, effective)
+    if len(x) > PERMUTED:
+        odds = abs(r) * math.sqrt(max(effective - 2, 1) / max(1 - r * r, 1e-12))
+        return Correlation(
+            len(x), r, low, high, 2 * float(stdtr(max(effective - 2, 1), -odds)), 0.0
+        )
     seen = np.abs(orders(y, kinds) @ x) / norm
     p = float(np.mean(seen >= abs(r) - 1e-9))
     least = float(np.mean(seen >= float(seen.max()) - 1e-9))
-    effective = len(x) - len(set(kinds)) + 1
-    low, high = interval(r, effective)
     return Correlation(len(x), r, low, high, p, least)
 
 
