@@ -490,7 +490,7 @@ def test_a_claim_has_one_full_stop(tmp_path: Path) -> None:
     best = final_analysis(history).best
     assert best is not None
     assert best.claim == "Dropout helps"
-    assert "Dropout helps: **consistent**" in to_markdown(history, final_analysis(history))
+    assert "Dropout helps: consistent" in to_markdown(history, final_analysis(history))
 
 
 @pytest.mark.parametrize(("step", "advised"), [(0.01, True), (1e-6, False)])

@@ -15,7 +15,7 @@ from trialwright.analysis.curves import overfits
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
 from trialwright.records import Curve
-from trialwright.report import counting, drawing, front, words
+from trialwright.report import counting, drawing, front, seeds, words
 from trialwright.report.drawing import Figure
 from trialwright.report.landscape import landscapes
 from trialwright.report.parallel import parallel
@@ -53,7 +53,7 @@ def _progress(history: History) -> Figure | None:
     done = counting.done(history)
     if not done:
         return None
-    sign, metric = history.task.objective.sign, history.task.objective.metric
+    sign = history.task.objective.sign
     values = np.array([sign * (trial.value or 0.0) for trial in done])
     leading = np.maximum.accumulate(values)
     leaders = np.flatnonzero(np.diff(leading, prepend=-np.inf) > 0)
@@ -83,7 +83,7 @@ def _progress(history: History) -> Figure | None:
         hoverinfo="skip",
     )
     margin = 0.05 * (high - low)
-    drawing.lay_out(figure, x="trial", y=metric)
+    drawing.lay_out(figure, x="trial", y=seeds.measure(history.task))
     figure.update_yaxes(range=[low - margin, high + margin])
     beyond = sum(not low <= (trial.value or 0.0) <= high for trial in done)
     return Figure(

@@ -20,15 +20,12 @@ from markupsafe import Markup
 
 from trialwright import __version__
 from trialwright.history import History
-from trialwright.records import Machine
-from trialwright.report import branches, dependence, front, heldout, seeds, words
-from trialwright.report.claimed import claim_rows
+from trialwright.report import branches, words
 from trialwright.report.figures import figures
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.notebook.inbox import came
 from trialwright.report.rows import chosen, row
-from trialwright.report.story import story
-from trialwright.report.team import section
+from trialwright.report.telling import telling
 from trialwright.report.tree import grown, reading
 
 ROWS = 400
@@ -36,8 +33,8 @@ ROWS = 400
 WISHES = 5
 """Of a person, the latest, that a report shows."""
 
-PACKAGES = 400
-"""Packages listed per machine."""
+PLACES = {"progress": "found", "curves": "searched"}
+"""In which part of the story a figure stands; every other one tells what mattered."""
 
 
 def to_html(history: History, analysis: FinalAnalysis) -> str:
@@ -52,20 +49,13 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             title=words.line(history.task.name),
             history=history,
             analysis=analysis,
-            announced=seeds.announced(history),
-            measure=seeds.measure(history.task),
-            story=story(history),
+            told=telling(history, analysis),
             facts=facts(history),
-            team=section(history),
-            claims=claim_rows(history),
-            front=front.section(history),
-            seeds=dependence.section(history),
-            heldout=heldout.sentences(history),
             figures=[(f, _trusted(f.spec)) for f in figures(history, analysis.influences)],
+            places=PLACES,
             tree=_tree(history),
             rows=rows,
             omitted=len(history.trials) - len(rows),
-            machines=[_machine(machine) for machine in history.machines.values()],
             policy=_policy([library, script]),
             style=_trusted(style),
             library=_trusted(library),
@@ -142,14 +132,6 @@ def table_order(value: float | None, sign: int) -> str:
 def _trusted(text: str) -> Markup:
     """Mark as not to escape: our own files, Plotly's, and what is escaped already."""
     return Markup(text)  # noqa: S704  # a study's text comes here in figures only, escaped there
-
-
-def _machine(machine: Machine) -> tuple[str, str]:
-    parts = [machine.platform, f"Python {machine.python}", words.count(machine.cores, "core")]
-    parts += machine.gpus
-    packages = [f"{name} {version}" for name, version in machine.packages.items()]
-    named = f"{words.line(machine.host)}: {', '.join(map(words.line, parts))}"
-    return named, words.line(words.listed(packages, most=PACKAGES))
 
 
 def _policy(scripts: Sequence[str]) -> str:

@@ -10,13 +10,11 @@ from functools import partial
 
 from trialwright import __version__
 from trialwright.history import History
-from trialwright.report import dependence, front, heldout, seeds, words
-from trialwright.report.claimed import claim_rows
+from trialwright.report import words
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.html import environment, facts, template
 from trialwright.report.rows import chosen, row
-from trialwright.report.story import story
-from trialwright.report.team import section
+from trialwright.report.telling import telling
 
 ROWS = 100
 """Trials in the table."""
@@ -36,15 +34,8 @@ def to_markdown(history: History, analysis: FinalAnalysis) -> str:
     rendered = surroundings.from_string(template("report.md.j2")).render(
         history=history,
         analysis=analysis,
-        announced=seeds.announced(history),
-        measure=seeds.measure(history.task),
-        story=story(history),
+        told=telling(history, analysis),
         facts=facts(history),
-        team=section(history),
-        claims=claim_rows(history),
-        front=front.section(history),
-        seeds=dependence.section(history),
-        heldout=heldout.sentences(history),
         rows=rows,
         omitted=len(history.trials) - len(rows),
         words=words,

@@ -56,6 +56,6 @@
   window.addEventListener("beforeprint", () => {
     for (const details of all("details")) details.open = true;
     const rows = all("tr.row");
-    if (rows.length <= 50) for (const row of rows) toggle(row, true);
+    if (rows.length <= 12) for (const row of rows) toggle(row, true);
   });
 })();
