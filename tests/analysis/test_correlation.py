@@ -19,7 +19,7 @@ def test_published_correlation_with_the_interval_it_deserves() -> None:
 
 
 def test_agrees_with_scipy() -> None:
-    """The value and Fisher's interval are SciPy's; the p by permutation is near the one by Student's t."""
+    """The value and the interval are SciPy's; the p by permutation is near Student's."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=25)
     y = 0.5 * x + rng.normal(size=25)

@@ -14,12 +14,16 @@ from trialwright.insight.telling import count, number, span
 
 NAMES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "tokens": (
-        ("tokens",), ("total_tokens",), ("llm_tokens",), ("input_tokens", "output_tokens"),
-        ("prompt_tokens", "completion_tokens"),
+        ("llm_tokens",), ("input_tokens", "output_tokens"), ("prompt_tokens", "completion_tokens"),
     ),
-    "usd": (("usd",), ("cost_usd",), ("usd_cost",), ("dollars",), ("llm_cost_usd",)),
+    "usd": (
+        ("llm_usd",), ("usd",), ("cost_usd",), ("usd_cost",), ("llm_cost_usd",), ("dollars",),
+    ),
 }  # fmt: skip
-"""Columns that hold a cost, in their order; of a group all are added up."""
+"""Columns that hold a cost, in their order; of a group all are added up.
+
+Not `tokens` alone: in logs of training these are mostly what a model was trained on.
+"""
 UNITS = {"seconds": "s", "tokens": "tokens", "usd": "USD"}
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
+from trialwright.analysis.standing import cost
 from trialwright.campaigns.campaign import Campaign, Experiment, Status
 from trialwright.history import History, Trial
+from trialwright.llm.providers import context_tokens
+from trialwright.records import Exchange
+from trialwright.task import Agent
 
 STATUSES: Mapping[str, Status] = {
     "kept": "keep",
@@ -22,16 +27,20 @@ def campaign_of(history: History) -> Campaign:
 
     A trial's metric is the mean over its seeds, its agent who proposed it, its category what its
     edit shows, or what was declared. `extra` holds the code version (`epoch`), the verdict's own
-    word and the parent's number; `metrics`, whatever else was reported, and what was predicted
-    (`predicted_low`, `predicted_high`).
+    word and the parent's number; `metrics`, whatever else was reported, what was predicted
+    (`predicted_low`, `predicted_high`, `predicted_level`), what its proposer can read at once
+    (`context_tokens`), and of what the proposer's conversations took in all, spread evenly over its
+    trials, this trial's part (`llm_tokens`, `llm_usd`).
 
     Raises:
         LedgerError: the history holds no study.
     """
     task = history.task
+    judged = [trial for trial in history.trials if trial.verdict is not None]
+    shares = _shares(history, judged)
     experiments = [
-        _experiment(trial, place + 1)
-        for place, trial in enumerate(t for t in history.trials if t.verdict is not None)
+        _experiment(trial, number, shares.get(trial.proposal.by, {}))
+        for number, trial in enumerate(judged, 1)
     ]
     return Campaign(
         name=task.name,
@@ -44,7 +53,25 @@ def campaign_of(history: History) -> Campaign:
     )
 
 
-def _experiment(trial: Trial, number: int) -> Experiment:
+def _shares(history: History, judged: Sequence[Trial]) -> dict[str, dict[str, float]]:
+    """Each proposer's tokens and dollars per trial, and what it can read at once, where known."""
+    counts = Counter(trial.proposal.by for trial in judged)
+    asked: dict[str, list[Exchange]] = {}
+    for exchange in history.exchanges:
+        asked.setdefault(exchange.by, []).append(exchange)
+    found: dict[str, dict[str, float]] = {}
+    for name, exchanges in asked.items():
+        if trials := counts[name]:
+            spent = cost(exchanges)
+            found[name] = {"llm_tokens": spent.tokens / trials}
+            found[name] |= {} if spent.usd is None else {"llm_usd": spent.usd / trials}
+    for member in history.task.team:
+        if isinstance(member, Agent) and (size := context_tokens(member)):
+            found.setdefault(member.name, {})["context_tokens"] = float(size)
+    return found
+
+
+def _experiment(trial: Trial, number: int, shares: Mapping[str, float]) -> Experiment:
     proposal, verdict = trial.proposal, trial.verdict
     assert verdict is not None
     values = list(trial.values.values())
@@ -54,7 +81,8 @@ def _experiment(trial: Trial, number: int) -> Experiment:
     predicted = proposal.predicted
     promised = (
         {} if predicted is None
-        else {"predicted_low": predicted.low, "predicted_high": predicted.high}
+        else {"predicted_low": predicted.low, "predicted_high": predicted.high,
+              "predicted_level": predicted.level}
     )  # fmt: skip
     first = observed[0] if observed else None
     peak = None if first is None else first.peak_memory_bytes
@@ -72,7 +100,7 @@ def _experiment(trial: Trial, number: int) -> Experiment:
         memory_gb=None if peak is None else peak / 1e9,
         at=trial.admitted_at,
         seconds=math.fsum(one.seconds for one in observed) if observed else None,
-        metrics=dict(first.metrics if first else {}) | promised,
+        metrics=dict(first.metrics if first else {}) | promised | dict(shares),
         extra={
             "epoch": trial.code,
             "parent": "" if proposal.parent is None else str(proposal.parent),
