@@ -18,6 +18,7 @@ from trialwright.emit import emit
 
 # Type checkers and editors don't follow `__getattr__`; at run time none of this is imported.
 if TYPE_CHECKING:
+    from trialwright.app.analyze.measuring import analyze
     from trialwright.errors import TrialwrightError
     from trialwright.space import Choice, Float, Int, Ordinal, Space
     from trialwright.study import Study
@@ -57,6 +58,7 @@ __all__ = [
     "Study",
     "Task",
     "TrialwrightError",
+    "analyze",
     "emit",
     "load",
 ]
@@ -69,6 +71,7 @@ _ELSEWHERE = {
     "Ordinal": "space",
     "Space": "space",
     "Study": "study",
+    "analyze": "app.analyze.measuring",
     "load": "studyfile",
 }
 

@@ -90,10 +90,11 @@ def _parts(analysis: Analysis, *, drawn: bool) -> list[Part]:
 
 def _part(one: Analysed, *, drawn: bool) -> Part:
     pictures = album(one.campaign, one.measures) if drawn else []
-    about = tuple(words.plain(line) for line in summary(one.campaign))
+    about = [words.plain(line) for line in summary(one.campaign)]
+    about[0] = about[0].removeprefix(f"{words.plain(one.campaign.name)}: ")
     return Part(
         one.campaign.name,
-        about,
+        tuple(about),
         *_sorted(one.measures),
         tuple((picture, _ours(picture.spec())) for picture in pictures),
     )
