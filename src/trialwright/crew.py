@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -35,6 +36,16 @@ TAPE = "exchanges.jsonl"
 
 LOG_END = 100_000
 """Bytes of a log's end that are read for a model; far fewer are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A model that is waited for."""
+
+    member: str
+    model: str
+    seconds: float
+    """For which it has been waited."""
 
 
 class Crew:
@@ -71,6 +82,14 @@ class Crew:
     def asks_models(self) -> bool:
         """Whether anybody may have to wait for a model."""
         return bool(self._lines) or any(isinstance(one, CodingAgent) for one in self._task.team)
+
+    def asking(self) -> tuple[Asking, ...]:
+        """Return which models are waited for just now; from any thread."""
+        return tuple(
+            Asking(name, line.agent.model or line.agent.cli[0], seconds)
+            for name, line in self._lines.items()
+            if (seconds := line.waiting_s) is not None
+        )
 
     def explain(self, history: History, observation: Observation) -> Explained | None:
         """Have a failed run read by the team's first model, where code can't tell its cause."""

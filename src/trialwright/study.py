@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from trialwright.asking import ahead_of
-from trialwright.crew import Crew
+from trialwright.crew import Asking, Crew
 from trialwright.crew import problems as crew_problems
 from trialwright.errors import StaleSequence, StudyBusy, StudyError
 from trialwright.execute.local import LocalRunner
@@ -156,6 +156,10 @@ class Study:
         self._crew.stopping = now
         if self._session is not None:
             self._session.stop(now=now)
+
+    def asking(self) -> tuple[Asking, ...]:
+        """Return which language models are waited for just now; from any thread."""
+        return self._crew.asking()
 
     def replicate(self, trial: int, seeds: int) -> None:
         """Ask for `seeds` more seeds of a trial; the next (or present) `run` runs them.

@@ -184,11 +184,29 @@ def run(
 
 
 @app.command()
-def status(place: StudyPlace = None, *, study: StudyOption = None, json: Json = False) -> None:
+def status(
+    place: StudyPlace = None,
+    *,
+    study: StudyOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it while it runs elsewhere.")
+    ] = False,
+    plain: Plain = False,
+    json: Json = False,
+) -> None:
     """Show where a study stands, also while it runs."""
     from trialwright.app import showing
     from trialwright.app.place import one_of
 
+    if watch:
+        if json:
+            raise StudyError("--watch is for people: a script reads --json again and again")
+        from trialwright.app import watching
+
+        watching.watch(one_of(place, study), plain=plain)
+        return
+    if plain:
+        raise StudyError("--plain says how to --watch: call with both")
     showing.status(one_of(place, study), json=json)
 
 

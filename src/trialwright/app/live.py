@@ -6,28 +6,43 @@ A watcher is told of each change and says what is new in it. It decides nothing.
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self, TextIO
 
 import typer
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
 from trialwright.app.documents import Document, dumps, plain, study_document, trial_document
 from trialwright.app.interrupt import tell
+from trialwright.app.region import EVERY_S, SHARE, Region
+from trialwright.app.view import (
+    Frame,
+    asked_rows,
+    broken,
+    configured,
+    drawn,
+    duration,
+    frame,
+    runs_of,
+)
+from trialwright.crew import Asking
 from trialwright.execute.runner import Event, Finished, Reported
-from trialwright.expression import Scalar
 from trialwright.history import History, Run, Trial
+from trialwright.post import SteadyClock
 from trialwright.propose.estimate import Estimate
 from trialwright.records import Notice, RunKey, Verdict
 
-REFRESH_S = 0.15
-"""Seconds between drawings: a study of fast runs must not be slowed by its picture."""
+LOOK_S = 0.05
+"""Seconds between looks at whether there is something to be drawn."""
+
+PATIENCE_S = 5.0
+"""What a terminal that takes nothing is waited for at the end."""
 
 
 class Watcher(Protocol):
@@ -79,7 +94,7 @@ class Reader:
             trial = history.trials[event.observation.run.trial]
             touched[trial.number] = trial
             news.finished.append((trial, history.run(event.observation.run)))
-        for run in _going(pending):
+        for run in runs_of(pending):
             if run.key not in self._launched:
                 self._launched.add(run.key)
                 news.launched.append(run)
@@ -174,45 +189,105 @@ class JsonWatcher:
 
 
 class LiveWatcher:
-    """A view that stays at the bottom of the terminal; what has ended scrolls away above it."""
+    """A view that stays at the bottom of the terminal; what has ended scrolls away above it.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    The study's thread takes frames of the history, and never writes: a terminal that does not take
+    what is written, as over a slow line, holds nothing up. `asking` says which models are waited
+    for.
+    """
+
+    def __init__(
+        self, console: Console, asking: Callable[[], Sequence[Asking]] = lambda: ()
+    ) -> None:
         self._reader = Reader()
         self._latest: dict[RunKey, Reported] = {}
         self._said = ""
-        self._drawn_at = 0.0
-        # Drawn by hand, from the study's own thread: the history is not to be read in another.
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._clock = SteadyClock()
+        self._frame_at = self._metrics_at = 0.0
+        """When the next frame may be taken: of an event, of metrics alone."""
+        self._shot: Frame | None = None
+        self._screen = Screen(console, self._rows, asking)
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._screen.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        self._screen.end()
 
     def __call__(self, history: History, event: Event | None) -> None:
-        """Print what has ended, and draw the view anew if it is old enough."""
+        """Print what has ended, and take a new frame if the last one is old enough."""
         if isinstance(event, Reported):
             self._latest[event.run] = event
         news = self._reader.news(history, event)
         for _, run in news.finished:
             self._latest.pop(run.key, None)
         news.launched.clear()
-        for line in lines(news, history):
-            self._console.print(Text(line, style=_style(line), overflow="fold"))
-        if event is None or news.finished or time.monotonic() - self._drawn_at > REFRESH_S:
-            self._drawn_at = time.monotonic()
-            self._live.update(view(history, self._latest, self._said), refresh=True)
+        self._screen.put(Text(text, style=style_of(text), end="") for text in lines(news, history))
+        began = time.monotonic()
+        due_at = self._metrics_at if isinstance(event, Reported) else self._frame_at
+        if began >= due_at or history.closed is not None:
+            self._shot = frame(history, self._latest)
+            # Frames are cheap as long as a study is small; metrics come many times a second.
+            self._frame_at = began + SHARE * (time.monotonic() - began)
+            self._metrics_at = max(began + EVERY_S, self._frame_at)
 
     def expect(self, expected: Estimate) -> None:
         """Print it above the view."""
-        self._console.print(Text(str(expected), overflow="fold"))
+        self._screen.put([Text(str(expected), end="")])
 
     def say(self, text: str) -> None:
-        """Show a line in the view from its next drawing on, which is at most a second away."""
+        """Show a line in the view; from within a signal handler, so nothing is locked here."""
         self._said = text
+
+    def _rows(self, size: tuple[int, int], asking: Sequence[Asking]) -> list[Text]:
+        shot = self._shot
+        if shot is None:
+            return asked_rows(asking, size[0] - 1)
+        return drawn(replace(shot, foot=self._said), now=self._clock(), size=size, asking=asking)
+
+
+class Screen:
+    """Draws a view from a thread of its own, as often as something changes and the line is free."""
+
+    def __init__(
+        self,
+        console: Console,
+        rows: Callable[[tuple[int, int], Sequence[Asking]], list[Text]],
+        asking: Callable[[], Sequence[Asking]] = lambda: (),
+    ) -> None:
+        self._region = Region(console)
+        self._rows, self._asking = rows, asking
+        self._above: deque[Text] = deque()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="screen", daemon=True)
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._thread.start()
+
+    def put(self, texts: Iterable[Text]) -> None:
+        """Print lines above the view."""
+        self._above.extend(texts)
+
+    def end(self) -> None:
+        """Print what is left, take the view away, and let the terminal go, if it takes that."""
+        self._over.set()
+        self._thread.join(PATIENCE_S)
+
+    def _work(self) -> None:
+        while not self._over.wait(LOOK_S):
+            if self._region.rested:
+                self._draw()
+        self._draw()
+        self._region.end()
+
+    def _draw(self) -> None:
+        size = self._region.size
+        above: list[Text] = []
+        while self._above:
+            above += broken(self._above.popleft(), max(size[0] - 1, 8))
+        self._region.draw(self._rows(size, self._asking()), above)
 
 
 def lines(news: News, history: History) -> Iterator[str]:
@@ -238,39 +313,9 @@ def lines(news: News, history: History) -> Iterator[str]:
             yield f"  {notice.level}: {one_line(notice.text)}"
 
 
-def view(history: History, latest: Mapping[RunKey, Reported], said: str) -> RenderableType:
-    """Return the live view: where the study stands, what runs, the best and why."""
-    parts: list[RenderableType] = [_standing(history)]
-    going = list(_going(history.pending()))
-    if going:
-        parts.append(_running(going, latest, history))
-    best = history.best()
-    if best is not None:
-        parts.append(_best(best, history))
-    if said:
-        parts.append(Text(said, style="yellow"))
-    return Group(*parts)
-
-
-def configured(configuration: Mapping[str, Scalar], *, limit: int = 0) -> str:
-    """Return `lr=0.01 depth=3`, cut after `limit` characters if that is not 0."""
-    text = " ".join(f"{name}={_short(value)}" for name, value in configuration.items())
-    return text if not limit or len(text) <= limit else text[: limit - 1] + "…"
-
-
 def one_line(text: str) -> str:
     """Return a text without line breaks."""
     return " ".join(text.split())
-
-
-def duration(seconds: float) -> str:
-    """Return `4.2 s`, `3 min 5 s` or `2 h 10 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _ended(trial: Trial, run: Run, history: History) -> str:
@@ -290,90 +335,6 @@ def _ended(trial: Trial, run: Run, history: History) -> str:
     return head
 
 
-def _standing(history: History) -> Text:
-    task = history.task
-    seconds = history.seconds + max(time.time() - history.updated_at, 0.0)
-    done = len(history.finished())
-    total = task.budget.trials
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(task.name, style="bold")
-    text.append(f"  {task.objective.direction} {task.objective.metric}  ")
-    if total:
-        filled = min(round(20 * done / total), 20)
-        text.append("━" * filled, style="green")
-        text.append("━" * (20 - filled), style="bright_black")
-        text.append(f" {done}/{total} trials")
-    else:
-        text.append(f"{done} trials")
-    text.append(f"  {duration(seconds)}")
-    left = _left(history, seconds)
-    if left:
-        text.append(f"  {left}", style="bright_black")
-    return text
-
-
-def _left(history: History, seconds: float) -> str:
-    """The time left by the budget, or what the trials so far make of the rest."""
-    budget = history.task.budget
-    parts = []
-    done = len(history.finished())
-    if budget.trials is not None and done:
-        rest = max(budget.trials - done, 0) * seconds / done
-        parts.append(f"about {duration(rest)} left")
-    if budget.time_s is not None:
-        parts.append(f"{duration(max(budget.time_s - seconds, 0))} of the time budget left")
-    return ", ".join(parts)
-
-
-def _running(going: Iterable[Run], latest: Mapping[RunKey, Reported], history: History) -> Table:
-    rows = [_row(run, latest.get(run.key), history) for run in list(going)[:8]]
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, expand=False)
-    # On a narrow terminal the configuration gives way, nothing else.
-    for cells in zip(*(row[:3] for row in rows), strict=True):
-        table.add_column(no_wrap=True, min_width=max(map(len, cells)))
-    table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
-
-
-def _row(run: Run, reported: Reported | None, history: History) -> tuple[str, ...]:
-    seed = f" seed {run.key.seed}" if run.key.seed else ""
-    return (
-        f"▶ trial {run.key.trial}{seed}",
-        duration(max(time.time() - run.launched_at, 0.0)),
-        _metric(reported, history),
-        configured(history.trials[run.key.trial].configuration),
-    )
-
-
-def _metric(reported: Reported | None, history: History) -> str:
-    if reported is None:
-        return ""
-    metric = history.task.objective.metric
-    name = metric if metric in reported.metrics else next(iter(reported.metrics), "")
-    if not name:
-        return ""
-    return f"{name} {reported.metrics[name]:.5g} @ {reported.step:g}"
-
-
-def _best(best: Trial, history: History) -> Text:
-    text = Text(overflow="fold")
-    text.append(f"★ best: trial {best.number}", style="bold green")
-    text.append(f"  {history.task.objective.metric} = {best.value:.6g}")
-    text.append(f"  {configured(best.configuration)}", style="bright_black")
-    if best.proposal.rationale:
-        text.append(f"\n  {one_line(best.proposal.rationale)}")
-    return text
-
-
-def _going(pending: Iterable[Trial]) -> Iterator[Run]:
-    for trial in pending:
-        for run in trial.runs:
-            if run.observation is None:
-                yield run
-
-
 def _fresh(history: History) -> list[Notice]:
     """What was noted before the first look, and holds from now on: that the code has changed."""
     told = [notice for notice in history.notices if notice.topic == "code"]
@@ -389,11 +350,8 @@ def _key(run: RunKey) -> Document:
     return {"trial": run.trial, "seed_index": run.seed, "attempt": run.attempt}
 
 
-def _short(value: Scalar) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _style(line: str) -> str:
+def style_of(line: str) -> str:
+    """Return the colour of a line; it repeats what the words say."""
     if " failed in " in line or line.startswith("  error"):
         return "red"
     if line.startswith("  warning"):

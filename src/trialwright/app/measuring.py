@@ -24,7 +24,7 @@ def measure(study: Path | None, runs: int, output: Output) -> int:
     given = opened(to_run(study, None))
     with ExitStack() as stack:
         stack.enter_context(made(given.folder))
-        watcher = stack.enter_context(output.watcher(given.folder))
+        watcher = stack.enter_context(output.watcher(given))
         stack.enter_context(interrupts(given, watcher.say))
         number = given.measure(runs, watcher)
         trial = given.history.trials[number]

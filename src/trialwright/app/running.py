@@ -63,14 +63,14 @@ class Output:
     plain: bool
     json: bool
 
-    def watcher(self, folder: Path) -> Watcher:
+    def watcher(self, study: Study) -> Watcher:
         """Return what watches the study."""
         if self.json:
-            return JsonWatcher(folder)
+            return JsonWatcher(study.folder)
         console = Console()
-        if self.plain or not console.is_terminal:
+        if self.plain or not console.is_interactive:
             return PlainWatcher()
-        return LiveWatcher(console)
+        return LiveWatcher(console, study.asking)
 
 
 def opened(place: Place, changes: Changes = Changes(), replay: Path | None = None) -> Study:
@@ -107,7 +107,7 @@ def _watched(
     notifier, mirrors = told
     with ExitStack() as stack:
         stack.enter_context(made(study.folder))
-        watcher = stack.enter_context(output.watcher(study.folder))
+        watcher = stack.enter_context(output.watcher(study))
         stack.enter_context(interrupts(study, watcher.say))
         expected = None if replay else estimate(study.task, study.history)
         if expected is not None:

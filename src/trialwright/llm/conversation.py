@@ -44,9 +44,23 @@ class Line:
         self.agent = agent
         self._environ = environ
         self._tape = tape
+        self._since: float | None = None
+
+    @property
+    def waiting_s(self) -> float | None:
+        """Seconds for which an answer is waited for now; None: for none. From any thread."""
+        since = self._since
+        return None if since is None else time.monotonic() - since
 
     def ask(self, question: Question[Answer]) -> Reply[Answer]:
         """Hold one conversation. Whatever goes wrong in it is in the reply, not an exception."""
+        self._since = time.monotonic()
+        try:
+            return self._asked(question)
+        finally:
+            self._since = None
+
+    def _asked(self, question: Question[Answer]) -> Reply[Answer]:
         if self.agent.cli:
             return consult(self.agent, question, environ=self._environ, tape=self._tape)
         talk = _Talk(self.agent, question)
