@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from trialwright.campaigns.campaign import Experiment
 from trialwright.campaigns.vocabulary import normal
@@ -206,6 +207,8 @@ SAME: dict[str, Category] = {
 """Declared categories under other names."""
 
 
+# A log has few words for it, and each of a dozen measures asks it of each experiment.
+@lru_cache(maxsize=4096)
 def declared(category: str) -> Category | None:
     """Return the kind that a log's own word for a category means; None if it is none of ours.
 
