@@ -125,18 +125,18 @@ def curves_of(
 
 
 def analyse(log: Path) -> dict[str, Any]:
-    """Read a log, measure and draw all, and return what each part took, in seconds."""
+    """Read a log, measure and draw all; return what each part took, in seconds of the processor."""
     took: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[], T]) -> T:
-        start = time.perf_counter()
+        start = time.process_time()
         result = work()
-        took[name] = time.perf_counter() - start
+        took[name] = time.process_time() - start
         return result
 
-    started = time.perf_counter()
+    started = time.process_time()
     read, measures, pictures = _imports()
-    took["imports"] = time.perf_counter() - started
+    took["imports"] = time.process_time() - started
     campaign = timed("read", lambda: read(log))
     found = [timed(name, lambda m=m: m(campaign)) for name, m in measures.SINGLE.items()]
     found += [timed(name, lambda m=m: m([campaign])) for name, m in measures.SEVERAL.items()]
@@ -201,7 +201,7 @@ def told(found: dict[str, Any], seconds: float) -> int:
     """Print what was measured, and return the exit status."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     took = sorted(found["took"].items(), key=lambda item: -item[1])
-    print(f"{'part':<36}{'seconds':>9}")
+    print(f"{'part':<36}{'cpu s':>9}")
     for name, part in took:
         print(f"{name:<36}{part:>9.3f}")
     for name, why in found["refused"].items():

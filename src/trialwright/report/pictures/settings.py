@@ -98,12 +98,14 @@ def _setting(name: str, results: Sequence[Experiment]) -> Setting | None:
             return None
         log = bool(positive.min() > 0 and positive.max() / positive.min() >= 30)
         return Setting(name, places, log=log)
-    options = list(dict.fromkeys(words.value(value) for value in known))
+    # By type as well: True and 1 are one key, but not one option.
+    texts = {(type(value), value): words.value(value) for value in known}
+    options = list(dict.fromkeys(texts.values()))
     # A list is no option: nobody could read it at an axis.
     if len(options) > OPTIONS or any(option.startswith(("[", "{")) for option in options):
         return None
     at = {option: float(i) for i, option in enumerate(sorted(options))}
-    places = np.array([math.nan if v is None else at[words.value(v)] for v in values])
+    places = np.array([math.nan if v is None else at[texts[type(v), v]] for v in values])
     return Setting(name, places, options=tuple(sorted(options)))
 
 
@@ -137,9 +139,9 @@ def explained(setting: Setting, course: Course) -> Share | None:
     return one_way(labels.tolist(), ranked(course.values[joined].tolist()).tolist())
 
 
-def parallel(course: Course) -> Picture | None:
+def parallel(course: Course, told: Sequence[Setting]) -> Picture | None:
     """Return configurations as lines over their settings; None with fewer than two settings."""
-    settings = settings_of(course)[:AXES]
+    settings = told[:AXES]
     if len(settings) < 2 or not course.sign or len(course.results) < 2:
         return None
     order = np.argsort(course.sign * course.values, kind="stable")
@@ -257,13 +259,13 @@ def _close(settings: Sequence[Setting], order: NDArray[np.intp]) -> str:
     )
 
 
-def slices(course: Course) -> Picture | None:
+def slices(course: Course, told: Sequence[Setting]) -> Picture | None:
     """Return the results along each of the settings that went along with them most.
 
     Means of groups with 95 % intervals (Student's t); other settings vary along with each, so that
     this is no effect of the setting alone.
     """
-    settings = settings_of(course)[:SLICES]
+    settings = told[:SLICES]
     if not settings or len(course.results) < 2 * FEWEST:
         return None
     low, high = drawing.window(course.values.tolist(), keep=[])

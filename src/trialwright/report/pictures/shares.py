@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from trialwright.insight.measured import Cell, Measured
 from trialwright.insight.variance import Share
@@ -12,7 +13,7 @@ from trialwright.report.pictures.chart import Axis, Bars, Chart, Mark, Sheet, la
 from trialwright.report.pictures.course import Course
 from trialwright.report.pictures.looks import Look
 from trialwright.report.pictures.picture import Picture
-from trialwright.report.pictures.settings import Setting, explained, settings_of
+from trialwright.report.pictures.settings import Setting, explained
 
 FACTORS = 8
 """Factors with bars of their own."""
@@ -78,16 +79,14 @@ def _number(cell: Cell) -> float:
     return float(cell) if isinstance(cell, int | float) else math.nan
 
 
-def influence(course: Course) -> Picture | None:
+def influence(course: Course, settings: Sequence[Setting]) -> Picture | None:
     """Return what share of the results' ranks each setting goes along with, taken by itself.
 
     Omega squared of the ranks over the setting's values, or groups of them, with the noncentral F's
     interval of the share (`insight.variance`). Settings that were tried together share what they
     explain: this ranks suspects, it shows no effects.
     """
-    told = [
-        (one, share) for one in settings_of(course) if (share := explained(one, course)) is not None
-    ]
+    told = [(one, share) for one in settings if (share := explained(one, course)) is not None]
     told = told[:SETTINGS]
     if len(told) < 2:
         return None
