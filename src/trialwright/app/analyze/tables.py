@@ -69,7 +69,7 @@ def sheets(entries: Sequence[Entry], history: History, extent: Extent) -> list[S
         _runs(history, extent),
         _curves(history),
         _proposals(entries, extent),
-        _verdicts(entries),
+        _verdicts(entries, extent),
         _exchanges(entries),
     ]
 
@@ -187,7 +187,7 @@ memory_bytes | int | bytes | peak memory
 exit_status | int | | as a shell counts: 128 + n after signal n
 cause | str | | why it failed
 findings | str | | what its curve shows, separated by blanks
-diagnosis | str | | the same as a sentence
+diagnosis | str | | the same as a sentence; with no logs none of failed runs, and none by a model
 launched_at | float | s since 1970, UTC | when it was started
 ended_at | float | s since 1970, UTC | when its end was recorded
 code | str | | version of the code
@@ -218,7 +218,7 @@ def _run(run: Run, trial: Trial, heldout: float | None, extent: Extent) -> Row:
         "seed": None if launch.seed == UNKNOWN_SEED else launch.seed,
         "heldout": heldout,
         "findings": " ".join(read.findings) if read else None,
-        "diagnosis": read.sentence if read else None,
+        "diagnosis": _diagnosis(run, extent),
         "launched_at": run.launched_at,
         "ended_at": run.ended_at,
         "code": launch.code or trial.admission.code,
@@ -236,6 +236,15 @@ def _run(run: Run, trial: Trial, heldout: float | None, extent: Extent) -> Row:
         **{METRIC + name: value for name, value in seen.metrics.items()},
     }
     return row | ({"detail": seen.detail, "log_tail": seen.log_tail} if extent.logs else {})
+
+
+def _diagnosis(run: Run, extent: Extent) -> str | None:
+    """The sentence about a run; those of failures, and those of models, quote its log."""
+    read, seen = run.diagnosis, run.observation
+    if read is None or seen is None:
+        return None
+    quotes = seen.outcome == "failed" or read.by != ""
+    return read.sentence if extent.logs or not quotes else None
 
 
 def _key(key: RunKey) -> Row:
@@ -294,8 +303,10 @@ def _proposals(entries: Sequence[Entry], extent: Extent) -> Sheet:
         match entry.record:
             case Admission(number=number, proposal=proposal):
                 rows.append(_proposal(entry, proposal, extent) | {"trial": number})
-            case Refusal(proposal=proposal, faults=faults):
-                rows.append(_proposal(entry, proposal, extent) | {"faults": "; ".join(faults)})
+            case Refusal(proposal=proposal, faults=faults, cause=cause):
+                # What was run for a moment is refused with the words of its log.
+                told = "; ".join(faults) if extent.logs or cause is None else f"its code: {cause}"
+                rows.append(_proposal(entry, proposal, extent) | {"faults": told})
     columns = (*_PROPOSALS, *(_PATCH if extent.code else ()))
     return Sheet("proposals", "one row per proposal, refused ones too", columns, rows)
 
@@ -336,12 +347,17 @@ against | int | | the trial that was the best until then
 probability | float | | that the gain is real
 seeds_needed | int | seeds | more per side, after which such a gain could be told from noise
 simpler | bool | | kept as being as good with less code
-sentence | str | | the verdict in words
+sentence | str | | the verdict in words; with no logs none of failed trials
 """)
 
 
-def _verdicts(entries: Sequence[Entry]) -> Sheet:
-    return _listed(entries, Verdict, Sheet("verdicts", "one row per verdict", _VERDICTS, []))
+def _verdicts(entries: Sequence[Entry], extent: Extent) -> Sheet:
+    found = _listed(entries, Verdict, Sheet("verdicts", "one row per verdict", _VERDICTS, []))
+    for row in found.rows:
+        # Of a failure the sentence is what the log says.
+        if row["status"] == "failed" and not extent.logs:
+            row["sentence"] = None
+    return found
 
 
 _EXCHANGES = _columns("""
