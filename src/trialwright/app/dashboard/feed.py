@@ -20,9 +20,10 @@ from trialwright.app.place import FILE, Place, to_read
 from trialwright.errors import LedgerError, StudyError, TrialwrightError
 from trialwright.execute.runner import run_folder
 from trialwright.history import History, Run
+from trialwright.records import Entry
 from trialwright.store import begun, store_in
 
-DEPTH = 2
+DEPTH = 3
 """Levels below the folder at which studies are looked for."""
 MOST = 500
 """Studies that are shown."""
@@ -48,7 +49,8 @@ class Watched:
     _history: History = field(default_factory=History)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _signature: tuple[object, ...] = ()
-    _asked: float = 0.0
+    _last: tuple[float, str] | None = None
+    _asked: float = float("-inf")
     _going: str = ""
     _known: dict[str, tuple[int, object]] = field(default_factory=dict)
 
@@ -82,9 +84,9 @@ class Watched:
         Raises:
             LedgerError: the server can't be asked.
         """
-        if self.place.store.plan.url and time.monotonic() - self._asked < ASK_S:
-            return self._going
-        self._going = self.place.store.going()
+        now = time.monotonic()
+        if not self.place.store.plan.url or now - self._asked > ASK_S:
+            self._going, self._asked = self.place.store.going(), now
         return self._going
 
     def version(self) -> str:
@@ -105,18 +107,21 @@ class Watched:
         signature, settled = self._state()
         if signature == self._signature:
             return
-        if self._signature and signature[:1] != self._signature[:1]:
-            self._history, self._known = History(), {}
+        known = self._history.sequence
         with closing(self.place.store.open()) as ledger:
-            self._history.extend(ledger.read(self._history.sequence))
-        self._signature = signature if settled else signature[:1]
-        self._asked = time.monotonic()
+            # With the last entry that is known: another one in its place is of another ledger.
+            entries = ledger.read(max(known - 1, 0))
+            if known and [_mark(entry) for entry in entries[:1]] != [self._last]:
+                self._history, self._known, known = History(), {}, 0
+                entries = ledger.read()
+        self._history.extend(entries[1:] if known else entries)
+        self._last = _mark(entries[-1]) if entries else None
+        self._signature = signature if settled else ()
 
     def _state(self) -> tuple[tuple[object, ...], bool]:
-        """What tells whether the ledger has changed, which file it is first; whether it rests."""
+        """What tells whether the ledger has changed; whether its file rests."""
         if self.place.store.plan.url:
-            waited = time.monotonic() - self._asked > ASK_S
-            return ("server", time.monotonic() if waited else self._asked), True
+            return (time.monotonic() // ASK_S,), True
         path = self.place.store.path
         told: list[object] = []
         newest = 0.0
@@ -126,8 +131,7 @@ class Watched:
             except OSError:
                 told.append(None)
                 continue
-            told += [found.st_ino] if file is path else []
-            told += [found.st_mtime_ns, found.st_size]
+            told += [found.st_ino, found.st_mtime_ns, found.st_size]
             newest = max(newest, found.st_mtime)
         return tuple(told), abs(time.time() - newest) > SETTLED_S
 
@@ -243,6 +247,11 @@ def _inner(folder: Path) -> list[Path]:
         ]
     except OSError:
         return []
+
+
+def _mark(entry: Entry) -> tuple[float, str]:
+    """What tells an entry from one that has its place in another ledger."""
+    return entry.at, entry.record.kind
 
 
 def _size(path: Path) -> int:

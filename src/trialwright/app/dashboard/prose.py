@@ -37,5 +37,5 @@ def rendered(text: str) -> Markup:
 
 def _scrolling(html: str) -> str:
     """Let wide tables scroll by themselves, for keyboards too."""
-    opened = '<div class="wide" tabindex="0" role="region" aria-label="Table"><table>'
+    opened = '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>'
     return html.replace("<table>", opened).replace("</table>", "</table></div>")
