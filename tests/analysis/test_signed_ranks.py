@@ -20,10 +20,10 @@ def test_exact_p_is_scipys(n: int) -> None:
 
 def test_ties_and_zeros() -> None:
     """With ties the p is that of all sign patterns of these ranks; zeros are left out."""
-    apart = [1.0, 1.0, 2.0, 2.0, -1.0, 3.0]
+    apart = [1.0, -1.0, 2.0, 2.0, -2.0, -2.0, 3.0]
     ranks = stats.rankdata(np.abs(apart))
     seen = min(ranks[np.array(apart) > 0].sum(), ranks[np.array(apart) < 0].sum())
-    signs = (np.arange(64)[:, None] >> np.arange(6)) & 1
+    signs = (np.arange(128)[:, None] >> np.arange(7)) & 1
     expected = min(1.0, 2 * float(np.mean(signs @ ranks <= seen)))
     assert signed_rank(apart) == pytest.approx(expected)
     assert signed_rank([*apart, 0.0, 0.0]) == pytest.approx(expected)

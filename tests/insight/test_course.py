@@ -166,6 +166,12 @@ def test_steps_that_become_smaller() -> None:
     assert float(str(values["late_median"])) < float(str(values["early_median"]))
 
 
+def test_steps_are_of_what_was_kept() -> None:
+    """An improvement that was not kept is no step; without any mark every improvement is one."""
+    assert strides(log([1.0, 0.9, 0.8, 0.7], "kdkd")).values["gains"] == 1
+    assert strides(log([1.0, 0.9, 0.8, 0.7], "dddd")).values["gains"] == 3
+
+
 def test_predictions_that_are_too_sure() -> None:
     """Intervals that hold 2 of 10 results at 90 % are too sure; bias and width are told."""
     one = log([float(i) for i in range(10)])
