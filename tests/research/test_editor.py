@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from tests.research.conftest import git
+from tests.research.test_study import Scripted
 from trialwright.editable import Research
 from trialwright.errors import StudyError
 from trialwright.history import History
 from trialwright.propose.editor import Editor
+from trialwright.propose.workbench import Workbench
 from trialwright.records import Admission, Entry, Opened
 from trialwright.research.rules import declared
 from trialwright.store import store_in
@@ -143,3 +145,46 @@ def test_who_can_t_edit_is_refused_before_anything_runs(task_of: MakeTask, tmp_p
     task = task_of(team=("expert", "editor"), research=Research(editable=("train.py",)))
     with pytest.raises(StudyError, match="expert can't edit code: name editor"):
         Study(task, tmp_path / "study")
+
+
+KNOWN = """\
+import math
+
+LEARNING_RATE = 1e-4
+WEIGHT_DECAY = 1e-3
+
+
+def loss():
+    return (math.log10(LEARNING_RATE) + 2.5) ** 2 + (math.log10(WEIGHT_DECAY) + 3) ** 2 / 4
+
+
+print('@trialwright {"loss": %f}' % loss())
+"""
+
+
+def test_after_a_rewrite_it_still_knows_what_literals_did(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
+    """A kept change of the structure begins a new one; tuning goes on from what the old taught."""
+    (project / "train.py").write_text(KNOWN)
+    git(project, "commit", "-qam", "known")
+    values = [("1e-6", "1e-3"), ("0.5", "1e-3"), ("2.5e-3", "1e-6"), ("2.5e-3", "0.1"),
+              ("2.5e-3", "1.3e-3")]  # fmt: skip
+    tuned = [KNOWN.replace("1e-4", rate).replace("1e-3", decay, 1) for rate, decay in values]
+    other = tuned[-1].replace("return (", "bonus = 0.01\n    return -bonus + (")
+    task = task_of(budget=Budget(trials=7))
+    steps = [{"train.py": text} for text in (*tuned, other)]
+    history = Study(task, tmp_path / "study", proposer=Scripted(*steps)).run()
+    best = history.best()
+    assert best is not None
+    assert best.number == len(steps)
+    bench = Workbench(task, history, best.number)
+    rates = []
+    for seed in range(8):
+        for proposal in bench.tuned(1, np.random.default_rng(seed)):
+            assert proposal.edit is not None
+            found = re.search(r"^\+LEARNING_RATE = (\S+)", proposal.edit.patch, re.MULTILINE)
+            rates.append(2.5e-3 if found is None else float(found[1]))
+    assert rates
+    # Below the best rate the old structure's trials were worse; without them 1e-3 is tried first.
+    assert [rate for rate in rates if not 2.4e-3 < rate < 0.03] == []

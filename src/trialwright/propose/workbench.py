@@ -7,8 +7,9 @@ another optimizer; what comes of it is tuned in turn. Who chooses the trial is n
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -93,14 +94,18 @@ class Workbench:
         self._due = due
         self._tree = self._shop.tree(history, trial)
         self._skeleton = skeleton_of(self._shop, self._tree, family=task.model)
-        self._alike = [
-            trial
-            for trial in history.trials
-            if skeleton_of(self._shop, self._shop.tree(history, trial.number), family=task.model)
-            == self._skeleton
-        ]
+        self._alike = self._of_structure({self._skeleton})
         self._texts = _python(self._shop.texts(self._tree))
         self._pivot = pivot(history, kind_of)
+
+    def _of_structure(self, skeletons: Container[str]) -> list[Trial]:
+        """The trials whose code has one of these structures."""
+        shop, history, family = self._shop, self._history, self._task.model
+        return [
+            trial
+            for trial in history.trials
+            if skeleton_of(shop, shop.tree(history, trial.number), family=family) in skeletons
+        ]
 
     @property
     def turned(self) -> bool:
@@ -176,28 +181,53 @@ class Workbench:
     def _mirror(self, space: Space, knobs: Mapping[str, _Knob]) -> History:
         """The trials of this structure as a study of its literals, under their own numbers.
 
-        The others stand there as runs that were interrupted, which nobody holds against anything.
+        So do those of the structures that it came from, where they are no better than the best of
+        this one: what a literal did there it mostly does here. The others stand there as runs that
+        were interrupted, which nobody holds against anything.
         """
         task = replace(
             self._task, space=space, research=None, start=(), grid=None, team=("expert",)
         )
         history = History()
         _note(history, Opened(task=task, seed=self._history.seed, version=__version__), _CODE)
-        alike = {trial.number for trial in self._alike}
+        told: dict[int, dict[str, Scalar]] = {}
+        keys: set[str] = set()
+        for trial in (*self._alike, *self._forebears()):
+            values = self._values(trial, knobs)
+            if values is None or space.check(values) or space.key(values) in keys:
+                continue
+            keys.add(space.key(values))
+            told[trial.number] = values
         for trial in self._history.trials:
-            values = self._values(trial, knobs) if trial.number in alike else None
-            fits = values is not None and not space.check(values)
-            if values is None or not fits or history.seen(values, code=_CODE.id) is not None:
-                _note(history, *_stand_in(trial))
-            else:
-                _note(history, *_retold(trial, values))
+            values = told.get(trial.number)
+            _note(history, *(_stand_in(trial) if values is None else _retold(trial, values)))
         return history
 
+    def _forebears(self) -> list[Trial]:
+        """The trials of the structures that this one came from, but for those that are better."""
+        best = max((self._worth(t) for t in self._alike), default=-math.inf)
+        if self._trial is None or best == -math.inf:
+            return []
+        line = ancestry(lineage(self._history), self._trial)
+        trees = [self._shop.tree(self._history, number) for number in line]
+        came_from = {skeleton_of(self._shop, one, family=self._task.model) for one in trees}
+        return [
+            trial
+            for trial in self._of_structure(came_from - {self._skeleton})
+            if trial.verdict is not None and self._worth(trial) < best
+        ]
+
+    def _worth(self, trial: Trial) -> float:
+        """A trial's value, such that more is better; the least of all where it has none."""
+        value = trial.value
+        return -math.inf if value is None else self._task.objective.sign * value
+
     def _values(self, trial: Trial, knobs: Mapping[str, _Knob]) -> dict[str, Scalar] | None:
+        """A trial's literals; those that its structure does not have are as they are here."""
         there = self._knobs_of(trial.number)
-        if set(there) < set(knobs):
+        if there.keys().isdisjoint(knobs):
             return None
-        return {name: there[name].literal.value for name in knobs}
+        return {name: there.get(name, knob).literal.value for name, knob in knobs.items()}
 
     def _knobs_of(self, trial: int) -> dict[str, _Knob]:
         tree = self._shop.tree(self._history, trial)
