@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trialwright.history import History, Trial
 from trialwright.llm.conversation import Line
 from trialwright.llm.question import Question, Repair
-from trialwright.propose import briefing, fence, sheet
+from trialwright.propose import briefing, codebrief, fence, sheet
 from trialwright.propose.creator import Told, left, turns
 from trialwright.records import Analysis, Block
 from trialwright.report import prose
@@ -27,8 +27,9 @@ LONGEST = 6_000
 
 RULES = """\
 You are the Creator of a team that tuned a training script. The study has ended. Write its final
-analysis for the person who owns the script: the best configuration and why it is best; what each
-parameter did; what failed and why; what to try next. Plain words, short paragraphs, no headings.
+analysis for the person who owns the script: the best configuration or code and why it is best; what
+each parameter or change did; what failed and why; what to try next. Plain words, short paragraphs,
+no headings.
 
 Code has computed the numbers below. Use them as they are, and no others, and name the trial that a
 number is of: what the record does not bear out is struck out before anybody reads it, numbers of
@@ -140,7 +141,23 @@ def summarise(
 def _table(history: History, trials: Sequence[Trial]) -> str:
     names, best = ", ".join(history.space.names), history.best()
     lines = [sheet.line(history, trial, curves=trial is best) for trial in trials]
-    return "\n".join([f"(values of {names}):", *lines])
+    head = f"(values of {names}):" if names else "(no parameters; what they changed stands below):"
+    return "\n".join([head, *lines, *_changes(trials)])
+
+
+def _changes(trials: Sequence[Trial]) -> list[str]:
+    """What trials changed of the code, and why, fenced: others wrote it."""
+    lines = [
+        line
+        for trial in trials
+        if trial.proposal.edit is not None
+        for line in (
+            f"trial {trial.number}: {codebrief.change(trial)}",
+            f"  why: {fence.prose(trial.proposal.rationale, most=codebrief.WORDS)}",
+        )
+    ]
+    text = "\n".join(lines)
+    return ["What they changed:", fence.fenced(text, most=len(text) + 1)] if lines else []
 
 
 def written(analysis: FinalAnalysis) -> str:

@@ -86,6 +86,23 @@ def test_a_model_edits_code_crashes_repairs_and_may_not_cheat(
     assert "evaluator.py may not be edited" in told(requests[6], "openai")[-1]
 
 
+def test_the_final_analysis_reads_what_each_trial_changed(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
+    """There are no parameters to name; an edit is told with its reason, as the words of others."""
+
+    def move(_: int, request: Request) -> Calls:
+        return Calls(FINAL, {"analysis": "Done."}) if "Write its final" in request.text else BETTER
+
+    with serving("openai", move, creator_only=False) as server:
+        task = replace(task_of(budget=Budget(trials=2), research=BARE), team=(agent(server),))
+        Study(task, tmp_path / "study", environ=PLAIN).run()
+        [text] = [read(one) for one in server.requests if "Write its final" in one.text]
+    assert "(no parameters; what they changed stands below):" in text
+    changed = "trial 1: hyperparameter, +1 -1 lines: train.py: RATE 0.5 -> 0.7\n  why: an idea\n"
+    assert f"What they changed:\n<data>\n{changed}</data>" in text
+
+
 def test_a_plain_error_costs_no_trial_and_is_told_with_its_traceback(
     project: Path, task_of: MakeTask, tmp_path: Path
 ) -> None:
