@@ -42,7 +42,7 @@ def entropy(found: Measured, course: Course) -> Picture | None:
         marks=(
             Rule(at=whole, upright=False, look=looks.DISCARDED, name="whole campaign"),
             Line(x=x, y=most, look=Look(looks.GREY, "dot", "triangle-down"), marked=True, width=1.3,
-                 name="if all kinds of the window were alike"),
+                 name="most for the kinds in the window"),
             Line(x=x, y=plain, look=Look(looks.SKY, "longdash", "square"), marked=True, width=1.3,
                  name="of a window"),
             Line(x=x, y=corrected, look=looks.SERIES[0], marked=True, name="corrected for few"),
@@ -59,7 +59,7 @@ def innovation(found: Measured, course: Course) -> Picture | None:
     x, rate, low, high = (_column(rows, key) for key in ("at", "rate", "rate_low", "rate_high"))
     chart = Chart(
         x=_along(course),
-        y=axis("first of their cell", [0.0, *high], within=(0.0, 1.0), percent=True),
+        y=axis("first of their cell", [0.0, *high], within=(0.0, 1.04), percent=True),
         marks=(
             Band(x=x, low=low, high=high, look=looks.KEPT, name="95 % interval"),
             Line(x=x, y=rate, look=looks.KEPT, marked=True, name="share of a window"),
@@ -81,7 +81,7 @@ def specialisation(found: Measured, course: Course) -> Picture | None:
     for symbol, name, chosen in (
         (
             "circle",
-            f"apart beyond chance (p < {CHANCE:g})",
+            f"apart beyond chance (p below {CHANCE:g})",
             [i for i in range(len(x)) if p[i] < CHANCE],
         ),
         ("circle-open", "not beyond chance", [i for i in range(len(x)) if not p[i] < CHANCE]),

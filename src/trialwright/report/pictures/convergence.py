@@ -39,7 +39,7 @@ def convergence(found: Measured, course: Course) -> Picture | None:
     fits: list[tuple[Stretch, Fit, Look, str]] = []
     law = whole.power or whole.leading
     if law is not None:
-        fits.append((whole, law, FIT, _called(law, refused=found.refused)))
+        fits.append((whole, law, FIT, _called(law, sign=whole.sign, refused=found.refused)))
     if len(went.stretches) <= EPOCHS:
         told = [(one, one.power) for one in went.stretches]
         fits += [(one, power, OWN, "power law of one version of the code")
@@ -63,9 +63,9 @@ def convergence(found: Measured, course: Course) -> Picture | None:
     )  # fmt: skip
 
 
-def _called(law: Fit, *, refused: bool) -> str:
+def _called(law: Fit, *, sign: int, refused: bool) -> str:
     if law.law == "power":
-        return "a - b N^-c, with the band that c leaves"
+        return f"a {'-' if sign > 0 else '+'} b N^-c, with the band that c leaves"
     return (
         f"{WORDS[law.law]}: of the laws tried, it describes it best" if refused else WORDS[law.law]
     )
