@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from benchmarks.landscape import CELLS, SHARES, SPACE, TASKS, campaign, grid, shares
+from scipy.special import ncfdtr
 
 from trialwright.campaigns.campaign import Campaign, Experiment, Status
 from trialwright.expression import Scalar
 from trialwright.insight.effects import factor_effects
 from trialwright.insight.factors import factors_of, level_of, named, strata_of
 from trialwright.insight.levels import factor_levels
+from trialwright.insight.measured import Measured
 from trialwright.insight.shares import FactorShares, shares_of, variance_shares
 from trialwright.insight.variance import interval, one_way, type_two
 from trialwright.space import Choice
@@ -281,3 +283,42 @@ def test_the_interval_is_that_of_the_noncentral_f() -> None:
         assert share is not None
         begins += interval(share.f, share.df, share.df_error)[0] == 0
     assert 380 <= begins <= 398
+
+
+def test_the_ends_of_the_interval_are_quantiles() -> None:
+    """At each end's noncentrality the observed F is the quantile that 95 % asks for."""
+    low, high = interval(8.0, 3, 56)
+    for end, quantile in ((low, 0.975), (high, 0.025)):
+        assert ncfdtr(3, 56, 60 * end / (1 - end), 8.0) == pytest.approx(quantile, abs=1e-6)
+
+
+def test_levels_that_were_drawn_widen_the_interval() -> None:
+    """How often each level was drawn is chance too, which the F statistic takes as given."""
+    share = found(campaign({"dashcam": 400}), "architecture").pooled
+    low, high = interval(share.f, share.df, share.df_error)
+    assert share.low < low
+    assert share.high >= high
+    assert share.low < share.eta2 < share.high
+
+
+def test_an_interaction_takes_three_results_per_cell() -> None:
+    """Six levels by six: 60 results are too few for their cells, 180 are enough."""
+
+    def measure(rows: int) -> Measured:
+        made = [({"arch": f"a{n % 6}", "opt": f"o{n // 6 % 6}"}, float(n % 7)) for n in range(rows)]
+        return factor_effects(log(*made))
+
+    assert "arch x opt.omega2" not in measure(60).values
+    assert "Too few results per cell for arch x opt." in measure(60).notes
+    assert "arch x opt.omega2" in measure(180).values
+
+
+def test_tasks_are_one_more_factor() -> None:
+    """Of several factors on two tasks, what lies between the tasks is theirs, not a factor's."""
+    measure = factor_effects(
+        campaign({"dashcam": 300, "street": 300}), factors=("architecture", "loss")
+    )
+    share = measure.values["task.eta2"]
+    assert isinstance(share, float)
+    assert share > 0.6
+    assert "architecture x task.omega2" in measure.values
