@@ -93,10 +93,10 @@ def test_other_hosts_and_other_sites_are_refused(tmp_path: Path) -> None:
 def test_a_door_to_the_network_knows_its_names() -> None:
     """Addresses can't be bound by others, so that any will do; names are its own alone."""
     door = Door("0.0.0.0", 80, TOKEN)
-    assert door.names("192.0.2.7:80")
+    assert door.names("[fd00::7]:80")
     assert not door.names("evil.example:80")
     assert Door("lab.example", 80, TOKEN).names("lab.example:80")
-    assert not Door("lab.example", 80, TOKEN).names("192.0.2.7:80")
+    assert not Door("lab.example", 80, TOKEN).names("[fd00::7]:80")
 
 
 def test_every_answer_forbids_scripts_from_elsewhere(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from trialwright.app.documents import Document
 from trialwright.history import History, Trial
 from trialwright.report import counting, drawing, words
 from trialwright.report.rows import standing
+from trialwright.research.naming import title
 
 Order = Literal["rank", "number", "value", "standing", "by"]
 """`rank`: the best of the code that counts first, then what has no value, the latest first."""
@@ -72,7 +73,7 @@ def cells(trial: Trial, history: History, *, going: bool) -> Document:
     proposal, values = trial.proposal, list(trial.values.values())
     origin = history.trials[proposal.parent or 0]
     changed: list[object] = [*words.changes(origin.configuration, trial.configuration)]
-    changed += [words.line(proposal.edit.summary or "code", most=80)] if proposal.edit else []
+    changed += [words.line(title(proposal), most=80)] if proposal.edit else []
     deviation = f"± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
     return {
         "number": trial.number,

@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -66,18 +65,9 @@ def application(shelf: Shelf, door: Door) -> Guarded:
     return Guarded(app, door)
 
 
-class Server(uvicorn.Server):
-    """A server that does not wait for its event streams, which have no end of their own."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal: end now."""
-        super().handle_exit(sig, frame)
-        self.force_exit = True
-
-
-def server_of(app: Guarded) -> Server:
-    """Return what serves a dashboard."""
-    return Server(
+def server_of(app: Guarded) -> uvicorn.Server:
+    """Return what serves a dashboard; its event streams, which have no end, are not waited for."""
+    return uvicorn.Server(
         uvicorn.Config(
             app,
             log_level="critical",
