@@ -53,7 +53,7 @@ def correlation(
 
     >>> found = correlation([5, 5, 5, 3, 2], [0.5757, 0.5794, 0.5802, 0.5848, 0.5923])
     >>> round(found.r, 3), round(found.low, 2), round(found.high, 2), found.p
-    (-0.946, -1.0, -0.39, 0.05)
+    (-0.946, -1.0, -0.38, 0.05)
     """
     kinds = list(strata) or [""] * len(first)
     x, y = centred(first, kinds), centred(second, kinds)
