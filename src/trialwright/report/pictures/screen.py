@@ -77,6 +77,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "range": [low, high],
         "type": "log" if axis.log else "linear",
         "showgrid": axis.grid,
+        "exponentformat": "none",
     }
     if axis.slanted:
         settings["tickangle"] = -35
@@ -86,7 +87,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
     elif axis.percent:
         settings["tickformat"] = ".0%"
     elif axis.log:
-        settings["dtick"] = 1 if high - low > 2 else "D2"
+        settings |= {"dtick": 1 if high - low > 2 else "D2", "tickformat": "~g"}
     return settings
 
 

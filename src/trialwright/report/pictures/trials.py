@@ -158,7 +158,7 @@ def curves(course: Course, runs: Runs) -> Picture | None:
     low, high = drawing.window(ys, keep=keep)
     steps = [step for curve in drawn.values() for step in (curve[0][0], curve[-1][0])]
     ahead = _ahead(ends, course.sign)
-    off = sum(not low <= value <= high for value in ys)
+    off = any(math.isfinite(value) and not low <= value <= high for value in ys)
     chart = Chart(x=axis("step", steps, margin=0.01), y=axis(course.metric, (low, high)),
                   marks=tuple(marks))  # fmt: skip
     middle = float(np.median([end for end in ends if math.isfinite(end)] or [math.nan]))
