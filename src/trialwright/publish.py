@@ -20,7 +20,7 @@ from trialwright.history import History, Trial
 from trialwright.process.checkout import clear
 from trialwright.process.sandbox import available
 from trialwright.records import CodeVersion, Notice, Verdict
-from trialwright.research.naming import branch_of, ref_of
+from trialwright.research.naming import branch_of, ref_of, title
 from trialwright.research.workshop import Workshop, workshop
 from trialwright.task import Agent, Someone, Task
 
@@ -256,12 +256,7 @@ def message(trial: Trial, history: History) -> str:
 
 def _subject(trial: Trial) -> str:
     proposal = trial.proposal
-    summary = proposal.edit.summary if proposal.edit else ""
-    said = (
-        summary
-        or _first_line(proposal.rationale)
-        or ", ".join(proposal.edit.files if proposal.edit else ())
-    )
+    said = title(proposal) or _first_line(proposal.rationale)
     return textwrap.shorten(f"{proposal.category}: {said}", WIDE, placeholder=" ...")
 
 

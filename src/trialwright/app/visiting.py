@@ -28,6 +28,7 @@ from trialwright.errors import StudyError
 from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.records import Admission, Cause, Refusal
+from trialwright.research.naming import title
 from trialwright.research.sketch import Sketch
 from trialwright.research.workshop import LARGEST_PATCH
 from trialwright.space import Space
@@ -128,7 +129,7 @@ def patch_of(path: Path) -> str:
 def _answer(visit: Visit, answer: Admission | Refusal | None) -> None:
     match answer:
         case Admission(number=number, proposal=proposal):
-            said = proposal.edit.summary if proposal.edit else settings(proposal.configuration)
+            said = title(proposal) or settings(proposal.configuration)
             document = {"trial": number, **proposal_digest(proposal)}
             visit.say(document, f"trial {number}: {said}")
         case Refusal(faults=faults):

@@ -11,6 +11,7 @@ from trialwright.campaigns.campaign import Campaign, Experiment, Status
 from trialwright.history import History, Trial
 from trialwright.llm.providers import context_tokens
 from trialwright.records import Exchange
+from trialwright.research.naming import title
 from trialwright.task import Agent
 
 STATUSES: Mapping[str, Status] = {
@@ -92,7 +93,7 @@ def _experiment(trial: Trial, number: int, shares: Mapping[str, float]) -> Exper
         metric=mean if mean is not None and math.isfinite(mean) else None,
         status=STATUSES[verdict.status],
         word=verdict.status,
-        description=(edit.summary if edit else "") or proposal.rationale,
+        description=title(proposal) or proposal.rationale,
         label=str(trial.number),
         category=proposal.category if edit is None else edit.inferred,
         agent=proposal.by,

@@ -46,6 +46,7 @@ from trialwright.records import (
     Refusal,
     RunKey,
 )
+from trialwright.research.naming import REWRITE
 from trialwright.research.repair import crashed
 from trialwright.research.rules import Plateau, category_of, declared, pivot
 from trialwright.research.workshop import Workshop, workshop
@@ -60,9 +61,6 @@ SPARE = 4
 
 OWN = frozenset({"editor", "tree"})
 """Who works at this bench, as it stands in `Proposal.by`."""
-
-REWRITE = "rewrite"
-"""In a proposal's reasons: the name of the rewrite that it makes."""
 
 _CODE = CodeVersion(id="skeleton")
 _SKELETONS: dict[tuple[str, str | None], str] = {}

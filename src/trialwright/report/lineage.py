@@ -13,6 +13,7 @@ from trialwright.history import History, Trial
 from trialwright.records import Category
 from trialwright.report import seeds, words
 from trialwright.report.rows import standing
+from trialwright.research.naming import title
 from trialwright.research.rules import category_of
 
 _GAP = "  "
@@ -136,7 +137,7 @@ def _change(trial: Trial, earlier: Trial | None) -> str:
         changed = words.changes(earlier.configuration, trial.configuration)
         parts += [words.listed(changed, most=4)] if changed else []
     if edit is not None:
-        parts.append(words.line(edit.summary or ", ".join(edit.files), most=300))
+        parts.append(words.line(title(trial.proposal), most=300))
     return "; ".join(parts)
 
 

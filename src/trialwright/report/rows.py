@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from trialwright.analysis.compare import HypothesisStatus, hypothesis_status, yardstick
 from trialwright.history import History, Run, Trial
-from trialwright.records import UNKNOWN_SEED, Edit
+from trialwright.records import UNKNOWN_SEED, Proposal
 from trialwright.report import counting, words
 from trialwright.report.words import Change
+from trialwright.research.naming import title
 
 LOG_TAIL = 2000
 """Characters of a failed run's log that are shown."""
@@ -90,7 +91,7 @@ def row(trial: Trial, history: History) -> Row:
         seeds=len(values),
         parent=proposal.parent,
         changed=words.changes(history.trials[origin].configuration, trial.configuration),
-        edit=_edit(proposal.edit),
+        edit=_edit(proposal),
         configuration={name: words.value(value) for name, value in trial.configuration.items()},
         reasons={name: words.line(reason) for name, reason in proposal.reasons.items()},
         rationale=words.line(proposal.rationale),
@@ -105,11 +106,12 @@ def row(trial: Trial, history: History) -> Row:
     )
 
 
-def _edit(edit: Edit | None) -> str:
+def _edit(proposal: Proposal) -> str:
+    edit = proposal.edit
     if edit is None:
         return ""
     size = f"{words.count(edit.added, 'line')} more, {edit.removed} fewer"
-    return f"{words.line(edit.summary or ', '.join(edit.files))} ({size})"
+    return f"{words.line(title(proposal))} ({size})"
 
 
 def standing(trial: Trial, *, going: bool = True) -> str:
