@@ -68,6 +68,16 @@ def import_(
     import_study(wishes)
 
 
+Dataset = Annotated[
+    Path | None,
+    typer.Option(help="Write an open data set: tables with a card.", metavar="FOLDER"),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="Of a data set: parquet or csv.", metavar="FORMAT"),
+]
+
+
 def export(
     place: Annotated[
         Path | None,
@@ -78,10 +88,7 @@ def export(
         str | None,
         typer.Option(help="Optuna's storage, such as sqlite:///study.db; or a .tsv file."),
     ] = None,
-    dataset: Annotated[
-        Path | None,
-        typer.Option(help="Write an open data set: tables with a card.", metavar="FOLDER"),
-    ] = None,
+    dataset: Dataset = None,
     study: Annotated[
         Path | None,
         typer.Option("--study", help="The study: its file, or its folder.", metavar="PATH"),
@@ -89,10 +96,7 @@ def export(
     name: Annotated[
         str | None, typer.Option(help="Of the Optuna study; else the study's own.")
     ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option("--format", help="Of a data set: parquet or csv.", metavar="FORMAT"),
-    ] = None,
+    form: Format = None,
     logs: Annotated[
         bool, typer.Option("--logs", help="Into a data set: the last lines of logs, too.")
     ] = False,

@@ -7,16 +7,26 @@ from typing import Annotated
 
 import typer
 
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Studies, storages of Optuna's, trackers' folders and exports, logs; else the study"
+        " here.",
+        metavar="PATH",
+    ),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        help="What a log's columns and words are: metric=loss, keep=PASS,BEST.",
+        metavar="WHAT=COLUMN",
+    ),
+]
+
 
 def analyze(
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Studies, storages of Optuna's, trackers' folders and exports, logs; else the"
-            " study here.",
-            metavar="[PATH]...",
-        ),
-    ] = None,
+    sources: Sources = None,
     *,
     factor: Annotated[
         str | None,
@@ -29,14 +39,7 @@ def analyze(
     window: Annotated[
         int | None, typer.Option(help="Experiments in a window of what changes.", min=2)
     ] = None,
-    map_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            help="What a log's columns and words are: metric=loss, keep=PASS,BEST.",
-            metavar="WHAT=COLUMN",
-        ),
-    ] = None,
+    map_: Map = None,
     name: Annotated[
         str | None, typer.Option(help="Which study of a storage, or experiment; else all.")
     ] = None,
