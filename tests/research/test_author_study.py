@@ -71,7 +71,7 @@ def test_a_model_edits_code_crashes_repairs_and_may_not_cheat(
     ]  # fmt: skip
     assert [(one.proposal.by, one.faults) for one in history.refusals] == [
         ("model", ("sent back (seed_only)", "the edit changes a seed or an order, and nothing else:"
-                   " another draw is no better code; ask for more seeds instead")),
+                   " another draw is no better code, and contenders get more seeds by themselves")),
         ("model", ("sent back (scope)", "evaluator.py may not be edited: only train.py may")),
     ]  # fmt: skip
     best = git(project, "show", "trialwright/loss:train.py")

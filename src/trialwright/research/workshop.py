@@ -242,7 +242,7 @@ class Workshop:
         if self.change(before, after).seed_only:
             return [
                 "the edit changes a seed or an order, and nothing else: another draw is no better"
-                " code; ask for more seeds instead"
+                " code, and contenders get more seeds by themselves"
             ]
         return []
 
