@@ -25,7 +25,7 @@ from trialwright.report.figures import figures
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.notebook.inbox import came
 from trialwright.report.rows import chosen, row
-from trialwright.report.telling import telling
+from trialwright.report.telling import Telling, telling
 from trialwright.report.tree import grown, reading
 
 ROWS = 400
@@ -37,8 +37,8 @@ PLACES = {"progress": "found", "curves": "searched"}
 """In which part of the story a figure stands; every other one tells what mattered."""
 
 
-def to_html(history: History, analysis: FinalAnalysis) -> str:
-    """Render the whole report."""
+def to_html(history: History, analysis: FinalAnalysis, told: Telling | None = None) -> str:
+    """Render the whole report; `told` is its story, where that is known already."""
     style, script = template("report.css"), template("report.js")
     library = plotly.offline.get_plotlyjs()
     rows = [row(trial, history) for trial in chosen(history, most=ROWS)]
@@ -49,7 +49,7 @@ def to_html(history: History, analysis: FinalAnalysis) -> str:
             title=words.line(history.task.name),
             history=history,
             analysis=analysis,
-            told=telling(history, analysis),
+            told=told or telling(history, analysis),
             facts=facts(history),
             figures=[(f, _trusted(f.spec)) for f in figures(history, analysis.influences)],
             places=PLACES,

@@ -14,7 +14,7 @@ from trialwright.report import words
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.html import environment, facts, template
 from trialwright.report.rows import chosen, row
-from trialwright.report.telling import telling
+from trialwright.report.telling import Telling, telling
 
 ROWS = 100
 """Trials in the table."""
@@ -23,8 +23,8 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~#$!])")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def to_markdown(history: History, analysis: FinalAnalysis) -> str:
-    """Render the report."""
+def to_markdown(history: History, analysis: FinalAnalysis, told: Telling | None = None) -> str:
+    """Render the report; `told` is its story, where that is known already."""
     surroundings = environment(autoescape=False)
     surroundings.filters["text"] = text
     surroundings.filters["code"] = code
@@ -34,7 +34,7 @@ def to_markdown(history: History, analysis: FinalAnalysis) -> str:
     rendered = surroundings.from_string(template("report.md.j2")).render(
         history=history,
         analysis=analysis,
-        told=telling(history, analysis),
+        told=told or telling(history, analysis),
         facts=facts(history),
         rows=rows,
         omitted=len(history.trials) - len(rows),

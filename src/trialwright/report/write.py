@@ -11,6 +11,7 @@ from trialwright.report.branches import svg
 from trialwright.report.final import final_analysis
 from trialwright.report.html import to_html
 from trialwright.report.markdown import to_markdown
+from trialwright.report.telling import telling
 from trialwright.report.tree import document, grown
 
 
@@ -26,10 +27,11 @@ def write(history: History, folder: Path) -> Path:
         LedgerError: the history holds no study.
     """
     analysis = final_analysis(history)
+    told = telling(history, analysis)
     if "tree" in history.task.member_names:
         write_tree(history, folder)
-    _replace(folder / "report.md", to_markdown(history, analysis))
-    return _replace(folder / "report.html", to_html(history, analysis))
+    _replace(folder / "report.md", to_markdown(history, analysis, told))
+    return _replace(folder / "report.html", to_html(history, analysis, told))
 
 
 def write_tree(history: History, folder: Path) -> Path:
