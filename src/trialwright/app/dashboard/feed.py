@@ -161,10 +161,6 @@ class Shelf:
 
     def study(self, key: str) -> Watched | None:
         """Return the study that an address names; None if there is none."""
-        with self._lock:
-            found = self._studies.get(key)
-        if found is not None:
-            return found
         return next((study for study in self.studies() if study.key == key), None)
 
     def version(self) -> str:
