@@ -144,9 +144,10 @@ def personal_bests(course: Course) -> Picture | None:
         agent: np.array([one.metric for one in course.results if one.agent == agent], dtype=float)
         for agent in agents
     }
+    known = {agent: values for agent, values in runs.items() if len(values)}
     more = len(course.agents) - len(agents)
     return _race(
-        {named(agent): values for agent, values in runs.items() if len(values)},
+        dict(zip(_told_apart([named(agent) for agent in known]), known.values(), strict=True)),
         course,
         what="agent",
         notes=(f"The {len(agents)} of {len(course.agents)} agents with most are drawn.",)
