@@ -216,7 +216,7 @@ def test_a_wrong_number_planted_in_the_headline_fails(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_every_number_of_the_demos_story_is_in_its_record(tmp_path: Path) -> None:
     """The demo really run: its report says nothing that its ledger does not."""
-    command = (sys.executable, "-m", "trialwright", "demo", str(tmp_path / "demo"))
+    command = (str(Path(sys.executable).with_name("trialwright")), "demo", str(tmp_path / "demo"))
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     wrong, count, missed = held_against(read(tmp_path / "demo" / "runs" / "digits"))
