@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -75,6 +76,11 @@ def objects(project: Path) -> dict[str, bytes]:
     """The objects of a repository, by their files."""
     top = project / ".git" / "objects"
     return {str(path): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+
+def token_of(kind: str) -> str:
+    """A word for one test's agents alone: folders of tests that run at once are named alike."""
+    return f"{kind}-{secrets.token_hex(8)}"
 
 
 def alive(token: str) -> list[int]:

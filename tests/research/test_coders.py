@@ -27,6 +27,7 @@ from tests.research.coding import (
     log_of,
     objects,
     offered,
+    token_of,
     with_budget,
 )
 from tests.research.conftest import git
@@ -139,7 +140,7 @@ def test_forks_are_bounded_and_leave_nothing(
     project: Path, task_of: MakeTask, tmp_path: Path
 ) -> None:
     """A fork bomb stops at the limit, and daemons without environment end with the agent."""
-    token = f"daemon-of-{tmp_path.name}"
+    token = token_of("daemon")
     plan = Research(editable=("train.py",), readable=(str(STANDINS),), processes=24)
     task = task_of(team=(agent("forks", token),), research=plan)
     proposal = offered(task, tmp_path / "study")
@@ -156,7 +157,7 @@ def test_an_agent_that_never_ends_is_ended(
     plan: Research, project: Path, task_of: MakeTask, tmp_path: Path
 ) -> None:
     """After its time it is gone, whatever signals it ignores, and its half of an edit with it."""
-    token = f"sleeper-of-{tmp_path.name}"
+    token = token_of("sleeper")
     task = task_of(team=(agent("sleeper", token, time_s=1.0),), research=plan)
     proposal = offered(task, tmp_path / "study")
     assert "was ended after its 1 s" in proposal.fault
@@ -270,7 +271,7 @@ def test_a_second_interrupt_ends_the_agent(
     plan: Research, project: Path, task_of: MakeTask, tmp_path: Path
 ) -> None:
     """A study that is stopped at once does not wait for an agent at work; it can be resumed."""
-    token = f"stopped-of-{tmp_path.name}"
+    token = token_of("stopped")
     task = task_of(team=(agent("sleeper", token, time_s=600.0),), research=plan)
     study = Study(task, tmp_path / "study")
 
@@ -310,7 +311,7 @@ def test_a_killed_study_leaves_no_agent(
     plan: Research, project: Path, task_of: MakeTask, tmp_path: Path
 ) -> None:
     """`kill -9` of `trialwright run` ends an agent at work with all that it started."""
-    token = f"killed-of-{tmp_path.name}"
+    token = token_of("killed")
     task = task_of(team=(agent("sleeper", token, time_s=600.0),), research=plan)
     running = running_study(task, tmp_path)
     try:
@@ -330,7 +331,7 @@ def test_an_agent_that_outlived_its_guard_is_ended(
     project: Path, task_of: MakeTask, tmp_path: Path
 ) -> None:
     """Where study and guard were both killed and there is no sandbox, the next turn ends it."""
-    token = f"outlived-of-{tmp_path.name}"
+    token = token_of("outlived")
     task = task_of(team=(agent("sleeper", token, time_s=600.0),), research=OPEN)
     running = running_study(task, tmp_path)
     while not alive(token):
