@@ -360,6 +360,8 @@ class Observation:
     """One line: what happened, and what to do about it."""
     log_tail: str = ""
     """The last lines of a failed run's log."""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    """What a done run's log tells of data and model at its beginning (`knowledge.FACTS`)."""
     warnings: tuple[str, ...] = ()
 
     @property

@@ -483,6 +483,8 @@ class Task:
     ledger: LedgerPlan = field(default_factory=LedgerPlan)
     model: str | None = None
     """Kind of model, for the expert's knowledge base (`xgboost`, `gcn`, ...); None: guessed."""
+    facts: Mapping[str, float] = field(default_factory=dict)
+    """What is known of data and model beforehand: rows, features, classes; `knowledge.FACTS`."""
     confidence: float = 0.95
     """Probability that a gain is real from which on a trial is kept."""
     block: int | None = None

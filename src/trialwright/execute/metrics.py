@@ -27,6 +27,9 @@ from trialwright.execute.tensorboard import EventFolder
 from trialwright.records import Curve
 from trialwright.task import MetricRoute
 
+OPENING = 4_096
+"""Bytes of output that are kept as its beginning."""
+
 LONGEST_MATCHED = 4_096
 """Characters of a line that regular expressions look at: their time may grow with its square."""
 
@@ -66,6 +69,8 @@ class Collector:
         self._lines = Lines()
         self._patterns = [re.compile(pattern) for pattern in route.patterns]
         self._unmatched = set(route.patterns)
+        self._opening: list[str] = []
+        self._room = OPENING
         self._rename = route.rename
         self._sources = _sources(route, workdir=workdir, since=since, within=within)
 
@@ -97,6 +102,11 @@ class Collector:
         return self._points.curve(points)
 
     @property
+    def opening(self) -> str:
+        """The first `OPENING` bytes of output that are not tagged, where scripts tell of data."""
+        return "\n".join(self._opening)
+
+    @property
     def reported(self) -> dict[str, list[tuple[float, float]]]:
         """Each metric as (step, value), in the order of reporting."""
         return self._points.reported
@@ -123,6 +133,9 @@ class Collector:
     def _take_lines(self, lines: list[bytes]) -> list[Point]:
         found: list[Reading] = []
         for line in lines:
+            if self._room > 0 and _TAG not in line:
+                self._opening.append(line[: self._room].decode("utf-8", "replace"))
+                self._room -= len(line) + 1
             if _TAG in line:
                 found += self._tagged(line.decode("utf-8", "replace"))
             elif self._patterns:

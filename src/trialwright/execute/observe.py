@@ -8,6 +8,7 @@ from trialwright.execute.failures import Ending, cause_of
 from trialwright.execute.lastwords import last_lines
 from trialwright.execute.metrics import Collector
 from trialwright.execute.runner import Order
+from trialwright.knowledge import facts_in
 from trialwright.process.checkout import altered
 from trialwright.records import Cause, Observation, Outcome
 
@@ -53,6 +54,7 @@ def observe(order: Order, collector: Collector, ending: Ending, tail: str) -> Ob
         cause=cause,
         detail=detail,
         log_tail=last_lines(tail) if outcome == "failed" else "",
+        facts=facts_in(collector.opening, loose=False) if outcome == "done" else {},
         warnings=(*warnings, *_doubts(order, collector, outcome)),
     )
 

@@ -20,8 +20,10 @@ from trialwright.knowledge.base import (
     settled,
 )
 from trialwright.knowledge.domains import guess_domain
+from trialwright.knowledge.facts import FACTS, fact_fault, facts_in
 
 __all__ = [
+    "FACTS",
     "Advice",
     "MetricFacts",
     "MoveRule",
@@ -29,6 +31,8 @@ __all__ = [
     "Step",
     "advice",
     "concept_of",
+    "fact_fault",
+    "facts_in",
     "family_of",
     "family_of_names",
     "guess_domain",

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, cast
 
 import yaml
 
-from trialwright.expression import Scalar
+from trialwright.expression import Scalar, evaluate, names
 
 Effect = Literal["fit", "progress", "time", "memory", "stability", "recall"]
 """What raising a parameter may do; see `concepts.yaml`."""
@@ -23,6 +23,8 @@ Effect = Literal["fit", "progress", "time", "memory", "stability", "recall"]
 Range = tuple[float, float]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NOTHING: Mapping[str, float] = {}
 
 _ENOUGH = 2.0
 """Weight of markers from which on a text counts as telling of a family."""
@@ -42,8 +44,12 @@ class Variant:
 
     when: Mapping[str, str]
     """Concept -> regular expression on its value."""
-    default: float | None = None
-    good: Range | None = None
+    given: str = ""
+    """An expression over facts of the task, which must be known and hold; ""."""
+    default: float | str | None = None
+    """A number, or an expression over facts."""
+    good: tuple[float | str, float | str] | None = None
+    options: Mapping[str, float] = field(default_factory=dict)
     why: str = ""
     source: str = ""
 
@@ -148,27 +154,54 @@ def advice(name: str, *, family: str | None = None) -> Advice | None:
     return None if concept is None else _advice(concept, family)
 
 
-def settled(known: Advice, concepts: Mapping[str, Scalar]) -> Advice:
-    """Return the advice that holds given the other concepts' values, such as the optimizer."""
+def settled(
+    known: Advice, concepts: Mapping[str, Scalar], facts: Mapping[str, float] = _NOTHING
+) -> Advice:
+    """Return the advice that holds given other concepts' values, such as the optimizer, and facts.
+
+    >>> advice("n_neighbors", family="knn").default
+    10.0
+    """
     for variant in known.variants:
-        if all(
-            re.fullmatch(pattern, str(concepts.get(concept, "")).lower())
-            for concept, pattern in variant.when.items()
-        ):
-            return Advice(
-                concept=known.concept,
-                default=variant.default if variant.default is not None else known.default,
-                good=variant.good or known.good,
-                domain=known.domain,
-                log=known.log,
-                rank=known.rank,
-                raises=known.raises,
-                step=known.step,
-                options=known.options,
+        found = _fitting(variant, concepts, facts)
+        if found is not None:
+            default, good = found
+            return replace(
+                known,
+                default=known.default if default is None else default,
+                good=good or known.good,
+                relative=None if default is not None else known.relative,
+                options=variant.options or known.options,
                 why=variant.why or known.why,
                 source=variant.source or known.source,
+                variants=(),
             )
     return known
+
+
+def _fitting(
+    variant: Variant, concepts: Mapping[str, Scalar], facts: Mapping[str, float]
+) -> tuple[float | None, Range | None] | None:
+    """The default and the good range of a variant; None if it does not hold here."""
+    if not all(
+        re.fullmatch(pattern, str(concepts.get(concept, "")).lower())
+        for concept, pattern in variant.when.items()
+    ):
+        return None
+    wanted = [variant.given, variant.default, *(variant.good or ())]
+    needed = {name for text in wanted if isinstance(text, str) and text for name in names(text)}
+    if not needed <= facts.keys() or (variant.given and not evaluate(variant.given, facts)):
+        return None
+    good = (
+        None
+        if variant.good is None
+        else (_worked(variant.good[0], facts), _worked(variant.good[1], facts))
+    )
+    return None if variant.default is None else _worked(variant.default, facts), good
+
+
+def _worked(value: float | str, facts: Mapping[str, float]) -> float:
+    return float(evaluate(value, facts) if isinstance(value, str) else value)  # type: ignore[arg-type]  # expressions of this package give numbers
 
 
 def recipes(family: str | None) -> tuple[Recipe, ...]:
@@ -314,7 +347,7 @@ def _advice(concept: str, family: str | None) -> Advice:
             if relative
             else None
         ),
-        options={str(k).lower(): float(v) for k, v in (facts.get("options") or {}).items()},
+        options=_odds(facts.get("options")),
         why=str(facts.get("why", "")),
         source=_source(facts.get("source")),
         variants=tuple(_variant(entry) for entry in facts.get("under") or ()),
@@ -323,12 +356,18 @@ def _advice(concept: str, family: str | None) -> Advice:
 
 def _variant(entry: Mapping[str, Any]) -> Variant:
     return Variant(
-        when=entry["when"],
+        when=entry.get("when") or {},
+        given=entry.get("given", ""),
         default=entry.get("default"),
-        good=_range(entry.get("good")),
+        good=tuple(entry["good"]) if entry.get("good") else None,
+        options=_odds(entry.get("options")),
         why=entry.get("why", ""),
         source=_source(entry.get("source")),
     )
+
+
+def _odds(table: Mapping[object, float] | None) -> dict[str, float]:
+    return {str(option).lower(): float(odds) for option, odds in (table or {}).items()}
 
 
 def _step(text: str | None) -> Step:

@@ -27,7 +27,6 @@ from trialwright.llm.question import Allowance, Purpose, Question, Repair
 from trialwright.propose import briefing
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.lookup import Lookup
-from trialwright.propose.prior import Prior
 from trialwright.propose.words import category, changed
 from trialwright.records import Claim, Exchange, Hypothesis, Interval, Proposal, RunKey
 from trialwright.task import Area, Task
@@ -213,7 +212,7 @@ class Reading:
         self._task = task
         self._history = history
         self._by = by
-        self._evidence = Evidence(task, history, Prior(task))
+        self._evidence = Evidence.of(task, history)
         self.usable: list[Proposal] = []
         """Of the last answer, whatever could be used."""
 

@@ -64,6 +64,14 @@ class Evidence:
     history: History
     prior: Prior
 
+    @classmethod
+    def of(cls, task: Task, history: History) -> Evidence:
+        """Sort a history; what the first run's log told of the data is believed beforehand."""
+        done = next((trial for trial in history.trials if trial.state == "done"), None)
+        run = None if done is None else _telling(done)
+        told = {} if run is None or run.observation is None else run.observation.facts
+        return cls(task, history, Prior(task, told))
+
     @property
     def sign(self) -> int:
         """+1 if larger is better, -1 if smaller is."""

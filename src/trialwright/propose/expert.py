@@ -22,7 +22,7 @@ from trialwright.propose import words
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.leaning import lean
 from trialwright.propose.moves import Move, moves, spread_move
-from trialwright.propose.prior import Prior, at_place, is_unordered, legal_start, place_of
+from trialwright.propose.prior import at_place, is_unordered, legal_start, place_of
 from trialwright.records import Proposal
 from trialwright.space import Configuration, Space
 from trialwright.task import Task
@@ -89,8 +89,7 @@ class Expert:
         self, task: Task, history: History, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
         """Return up to `n` proposals, best first; fewer where the space runs out."""
-        prior = Prior(task)
-        evidence = Evidence(task, history, prior)
+        evidence = Evidence.of(task, history)
         proposals: list[Proposal] = []
         if not evidence.values:
             proposals += _opening(evidence, rng)
@@ -108,7 +107,7 @@ def far(task: Task, history: History, n: int, rng: np.random.Generator) -> list[
 
     Large steps, for a search that small ones no longer take anywhere. None before the first result.
     """
-    evidence = Evidence(task, history, Prior(task))
+    evidence = Evidence.of(task, history)
     search = _Search(evidence, rng)
     proposals: list[Proposal] = []
     while evidence.values and len(proposals) < n:

@@ -17,7 +17,6 @@ from trialwright.expression import Scalar
 from trialwright.history import History
 from trialwright.propose import fence, notebook, outlook, sheet
 from trialwright.propose.evidence import Evidence
-from trialwright.propose.prior import Prior
 from trialwright.records import RunKey
 from trialwright.task import Task
 
@@ -118,7 +117,7 @@ class Lookup:
             if faults:
                 return "; ".join(faults)[:MOST]
             values = self._history.space.canonical(values)
-            evidence = Evidence(self._task, self._history, Prior(self._task))
+            evidence = Evidence.of(self._task, self._history)
             interval = evidence.interval(values)
             runs = _runs(evidence, values)
         except (TrialwrightError, TypeError, ValueError, OverflowError) as error:

@@ -17,7 +17,6 @@ from trialwright.propose import fence
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.expert import Expert
 from trialwright.propose.moves import DRAWN
-from trialwright.propose.prior import Prior
 from trialwright.propose.sheet import Digits, number
 from trialwright.records import Interval, Proposal
 from trialwright.space import Choice, Configuration
@@ -41,7 +40,7 @@ FAR = 0.25
 
 def suggestions(task: Task, history: History, n: int, rng: np.random.Generator) -> list[str]:
     """Return what the optimiser would try next, a line each: changes, reasons, what it expects."""
-    evidence = Evidence(task, history, Prior(task))
+    evidence = Evidence.of(task, history)
     return [_suggestion(evidence, one) for one in Expert()(task, history, n, rng)]
 
 

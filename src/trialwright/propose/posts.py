@@ -24,7 +24,6 @@ from trialwright.propose import words
 from trialwright.propose.baselines import is_fresh
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.moves import Move
-from trialwright.propose.prior import Prior
 from trialwright.propose.proposer import Proposer
 from trialwright.records import Proposal
 from trialwright.space import Choice, Configuration, Space
@@ -83,7 +82,7 @@ class Posted:
         Raises:
             ProposerError: nothing that is new is left of its area.
         """
-        evidence = Evidence(task, history, Prior(task))
+        evidence = Evidence.of(task, history)
         best = self._best(evidence)
         pool = self._pool(evidence, best, n, rng)
         if not pool and self._area != Area():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -67,6 +67,14 @@ class Prior:
     """
 
     task: Task
+    learnt: Mapping[str, float] = field(default_factory=dict)
+    """Facts that runs have told (`knowledge.FACTS`), where the task does not."""
+
+    @cached_property
+    def facts(self) -> Mapping[str, float]:
+        """What is known of data and model: stated, else as the description says, else learnt."""
+        described = knowledge.facts_in(self.task.description)
+        return {**self.learnt, **described, **self.task.facts}
 
     @property
     def space(self) -> Space:
@@ -129,7 +137,7 @@ class Prior:
         known = self.advice.get(name)
         if known is None or not known.variants:
             return known
-        return knowledge.settled(known, self.concepts(configuration))
+        return knowledge.settled(known, self.concepts(configuration), self.facts)
 
     def start(self) -> dict[str, Scalar]:
         """Return the first configuration that a practitioner would try; constraints not asked.
@@ -264,7 +272,7 @@ class Prior:
         return at_place(parameter, 0.5)
 
     def _odds(self, parameter: Choice) -> Array:
-        known = self.advice.get(parameter.name)
+        known = self.settled(parameter.name, {})
         table = known.options if known else {}
         odds = np.array(
             [table.get(str(o).lower(), 0.7 if table else 1.0) for o in parameter.options]

@@ -22,7 +22,6 @@ from trialwright.propose.branches import Look, Plan
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.expert import Expert
 from trialwright.propose.moves import Move
-from trialwright.propose.prior import Prior
 from trialwright.records import Hypothesis, Proposal
 from trialwright.space import Configuration
 from trialwright.task import Task
@@ -53,7 +52,7 @@ class TreeSearch:
         Before the first result there is nothing to branch from: the opening is the expert's. Chance
         has a part only there, and where no trial has a step left.
         """
-        evidence = Evidence(task, history, Prior(task))
+        evidence = Evidence.of(task, history)
         if not evidence.values:
             return [replace(p, by=self.name) for p in Expert()(task, history, n, rng)]
         grown: list[Proposal] = []

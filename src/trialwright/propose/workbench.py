@@ -29,7 +29,6 @@ from trialwright.propose import words
 from trialwright.propose.evidence import Evidence
 from trialwright.propose.expert import Expert, far
 from trialwright.propose.mutations import Steps
-from trialwright.propose.prior import Prior
 from trialwright.records import (
     UNKNOWN_SEED,
     Admission,
@@ -145,7 +144,7 @@ class Workbench:
         mirror = self._mirrored
         if mirror is None or self._trial is None:
             return None
-        evidence = Evidence(mirror.task, mirror, Prior(mirror.task))
+        evidence = Evidence.of(mirror.task, mirror)
         if self._trial not in evidence.values:
             return None
         steps = Steps(evidence, lineage(mirror), [])

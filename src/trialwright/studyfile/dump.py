@@ -85,6 +85,7 @@ def _fields(task: Task) -> Iterator[tuple[str, Plain]]:
     yield "heldout", task.heldout
     yield "description", task.description or None
     yield "model", task.model
+    yield "facts", dict(task.facts)
     yield "folder", str(Path(task.folder).absolute())
     yield "command", None if task.function else task.command
     yield "workdir", _unless("task", task.workdir)

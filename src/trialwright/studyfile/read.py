@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from trialwright.errors import StudyFileError
+from trialwright.knowledge import FACTS, fact_fault
 from trialwright.studyfile.command import outside, read_base, read_command
 from trialwright.studyfile.fields import Fields, Problems, choose
 from trialwright.studyfile.goals import GOAL, read_also, read_heldout, read_require
@@ -39,7 +40,8 @@ from trialwright.task import (
 )
 
 KEYS = (
-    "name", "goal", "reduce", "also", "require", "heldout", "description", "model", "folder",
+    "name", "goal", "reduce", "also", "require", "heldout", "description", "model", "facts",
+    "folder",
     "command", "workdir", "base", "format", "argument", "environment", "metrics", "space",
     "constraints", "start", "grid", "limits", "budget", "seeds", "prune", "keep", "code", "team",
     "tree", "block", "instructions", "research", "runner", "schedule", "heal", "ledger", "notify",
@@ -193,6 +195,7 @@ def _task(fields: Fields, problems: Problems, path: Path) -> Task | None:
         "workdir": fields.word("workdir", ("task", "run")) or "task",
         "description": fields.text("description") or "",
         "model": fields.text("model"),
+        "facts": _facts(fields, problems),
         "confidence": _confidence(fields),
     }
     name = _name(fields, path)
@@ -307,6 +310,18 @@ def _delivery(fields: Fields, folder: Path) -> Delivery:
         format="json" if form == "json" else "yaml",
         argument=argument or plain.argument,
     )
+
+
+def _facts(fields: Fields, problems: Problems) -> dict[str, float]:
+    section = Fields(
+        fields.tree("facts") or Tree(None, fields.place), "facts", problems, known=tuple(FACTS)
+    )
+    found = {name: value for name in FACTS if (value := section.number(name)) is not None}
+    for name, value in found.items():
+        fault = fact_fault(name, value)
+        if fault:
+            section.fault(section.tree(name) or section.place, fault)
+    return found
 
 
 def _environment(fields: Fields, problems: Problems) -> Environment:
