@@ -1,0 +1,1 @@
+"""The cancer task: its training script, study file and default configuration."""

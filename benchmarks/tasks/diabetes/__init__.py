@@ -1,0 +1,1 @@
+"""The diabetes task: its training script, study file and default configuration."""

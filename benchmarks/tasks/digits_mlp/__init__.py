@@ -1,0 +1,1 @@
+"""The digits_mlp task: its training script, study file and default configuration."""

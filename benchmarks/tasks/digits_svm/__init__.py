@@ -1,0 +1,1 @@
+"""The digits_svm task: its training script, study file and default configuration."""

@@ -1,0 +1,1 @@
+"""The iris task: its training script, study file and default configuration."""

@@ -1,0 +1,1 @@
+"""The noisy task: its training script, study file and default configuration."""

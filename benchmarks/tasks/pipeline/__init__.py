@@ -1,0 +1,1 @@
+"""The pipeline task: its training script, study file and default configuration."""

@@ -1,0 +1,1 @@
+"""The tree task: its training script, study file and default configuration."""

@@ -1,0 +1,1 @@
+"""The wine task: its training script, study file and default configuration."""
