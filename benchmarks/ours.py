@@ -7,7 +7,7 @@ asks the evaluation cache.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from benchmarks.tasks.evaluation import evaluate, task_of
@@ -36,8 +36,8 @@ def play_expert(
         bare = tuple(replace(parameter, default=None) for parameter in task.space.parameters)
         task = replace(task, space=Space(bare, task.space.constraints))
 
-    def train(configuration: Mapping[str, Scalar], _: int) -> list[tuple[int, Mapping[str, float]]]:
-        return list(evaluate(name, configuration, seed).points)
+    def train(configuration: Mapping[str, Scalar], _: int) -> Iterator[tuple[int, Mapping[str, float]]]:
+        return evaluate(name, configuration, seed).replayed()
 
     with tempfile.TemporaryDirectory() as folder, SimulatedRunner(train) as runner:
         history = Study(task, folder, runner=runner, proposer=Expert()).run()

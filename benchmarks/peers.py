@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import regret
 from benchmarks.contenders import METHODS, USUAL, Trial, play
 from benchmarks.tasks.data import DataError
-from benchmarks.tasks.evaluation import NAMES, default_of, evaluate, task_of
+from benchmarks.tasks.evaluation import AGENTHPO, NAMES, default_of, evaluate, missing, task_of
 from trialwright.expression import Scalar
 
 MARKS = (1, 3, 5, 10)
@@ -40,7 +40,6 @@ RIVALS = ("random", "tpe")
 """The methods that the expert must beat."""
 TOP = 3
 """Configurations per task that are trained under every seed, to know the noise and the best."""
-NEEDS = {"water": "xgboost", "house": "xgboost", "cora": "torch"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +276,11 @@ def _faults(plan: Plan) -> list[str]:
                for m in plan.methods if m not in METHODS]  # fmt: skip
     if plan.seeds < 1 or plan.trials < 1:
         faults.append("give at least one seed and one trial")
-    needed = {NEEDS[task] for task in plan.tasks if task in NEEDS}
-    needed |= {"torch"} if any(method.startswith("gp") for method in plan.methods) else set()
-    faults += [f"{name} is not installed" for name in sorted(needed) if not find_spec(name)]
+    if faults:
+        return faults
+    faults = [f"{task}: {fault}" for task in plan.tasks if (fault := missing(task))]
+    if any(method.startswith("gp") for method in plan.methods) and not find_spec("torch"):
+        faults.append("torch is not installed")
     return faults
 
 
@@ -288,7 +289,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tasks", default=",".join(NAMES))
+    parser.add_argument("--tasks", default=",".join(AGENTHPO))
     parser.add_argument("--methods", help=f"of {', '.join(METHODS)}; default {', '.join(USUAL)}")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--trials", type=int, default=10)

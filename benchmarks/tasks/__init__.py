@@ -1,5 +1,5 @@
-"""Three real tasks with AgentHPO's spaces (arXiv 2402.01881): water, house, cora.
+"""Real tasks: each folder has a training script, a study file, and a default with its source.
 
-Each is a folder with a training script, a study file and a default configuration with its source.
-`evaluation.evaluate` trains in this process and remembers; `data` finds the files.
+Water, house and cora are AgentHPO's, with its spaces (arXiv 2402.01881). `evaluation.evaluate`
+trains in this process and remembers; `data` finds the files.
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from benchmarks.tasks import data, evaluation
-from benchmarks.tasks.evaluation import NAMES, default_of, evaluate, task_of
+from benchmarks.tasks.evaluation import AGENTHPO, default_of, evaluate, task_of
 
 from trialwright.emit import TAG
 from trialwright.records import RunKey
@@ -68,13 +68,13 @@ def test_the_space_is_agenthpos(task: str, space: dict[str, tuple[object, ...]])
     assert found == space
 
 
-@pytest.mark.parametrize("task", NAMES)
+@pytest.mark.parametrize("task", AGENTHPO)
 def test_the_committed_default_is_the_spaces_own(task: str) -> None:
     """What peers start from is what the expert finds in the study file: no head start."""
     assert default_of(task) == task_of(task).space.defaults
 
 
-@pytest.mark.parametrize("task", NAMES)
+@pytest.mark.parametrize("task", AGENTHPO)
 def test_the_script_prints_what_evaluate_returns(task: str, tmp_path: Path) -> None:
     """Run as by a user, the script emits the same metrics; a second evaluation trains nothing."""
     needs(task)
@@ -101,7 +101,7 @@ def test_the_script_prints_what_evaluate_returns(task: str, tmp_path: Path) -> N
     assert again.points[0][1] == {"marked": 1.0}
 
 
-@pytest.mark.parametrize("task", NAMES)
+@pytest.mark.parametrize("task", AGENTHPO)
 def test_seeds_change_the_training_and_nothing_else(task: str, tmp_path: Path) -> None:
     """The same seed gives the same curve, another one another curve, each at the same steps."""
     needs(task)
