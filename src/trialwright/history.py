@@ -451,6 +451,9 @@ class History:
         elif request.what == "rerun":
             trial.rerun = True
             self._pending.add(trial.number)
+        elif request.what == "prune":
+            for run in trial.going:
+                run.unwanted_by = request.by
 
     def _claim(self, claim: Claim) -> None:
         self.claims.append(Claimed(claim, len(self.trials)))

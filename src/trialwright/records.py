@@ -475,14 +475,17 @@ class Request:
     """What a door asks of the study; the study alone acts on it.
 
     `replicate`: `seeds` more seeds for trial `trial`. `rerun`: trial `trial` once more. `stop`: end
-    the session, after the running runs unless `now`. `propose`: admit `proposal`, if it is legal
-    and no repeat. `tell`: take in `observation` of a run that was handed out. `note`: keep `text`,
-    about trial `trial` if it is about one. `steer`: keep the wish `text` of a person for whoever
-    proposes; one of the form `try x=0.1` is offered as a trial. `claim`: take `claim` up.
+    the session, after the running runs unless `now`. `prune`: end the runs of trial `trial` that go
+    on; they count as pruned. `propose`: admit `proposal`, if it is legal and no repeat. `tell`:
+    take in `observation` of a run that was handed out. `note`: keep `text`, about trial `trial` if
+    it is about one. `steer`: keep the wish `text` of a person for whoever proposes; one of the form
+    `try x=0.1` is offered as a trial. `claim`: take `claim` up.
     """
 
     kind: Literal["request"] = "request"
-    what: Literal["replicate", "rerun", "stop", "propose", "tell", "note", "steer", "claim"]
+    what: Literal[
+        "replicate", "rerun", "stop", "prune", "propose", "tell", "note", "steer", "claim"
+    ]
     trial: int | None = None
     seeds: int = 0
     now: bool = False

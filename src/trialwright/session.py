@@ -612,6 +612,9 @@ class Session:
         for sequence, request in waiting:
             if request.what == "stop" and not opening:
                 self._stop = "now" if request.now else "soon"
+            if request.what == "prune":
+                for key in [key for key in self.going if key.trial == request.trial]:
+                    self.prune(key)
             offered, own = request.proposal, request.what == "steer"
             if own:
                 offered = steering.wished(request.text, self.history)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from trialwright import steering
 from trialwright.asking import ahead_of
 from trialwright.crew import Asking, Crew
 from trialwright.crew import problems as crew_problems
@@ -180,6 +181,23 @@ class Study:
             StudyError: there is no such trial.
         """
         self._request(Request(what="rerun", trial=trial))
+
+    def prune(self, trial: int) -> None:
+        """Ask whoever runs the study to end a trial's runs early; the trial counts as pruned.
+
+        Raises:
+            StudyError: there is no such trial, or no run of it goes on.
+        """
+        known = self.history.trials[trial : trial + 1] if trial >= 0 else []
+        agents = {
+            run.launch.by for found in known for run in found.every.values() if run.handed_out
+        }
+        if agents:
+            names = ", ".join(sorted(agents))
+            raise StudyError(f"trial {trial} was handed out to {names}, who tells how it went")
+        if known and not (known[0].going and self.store.going()):
+            raise StudyError(f"no run of trial {trial} is going on: there is nothing to end")
+        self._request(Request(what="prune", trial=trial, by=steering.BY))
 
     @contextmanager
     def session(

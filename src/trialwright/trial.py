@@ -40,6 +40,8 @@ class Run:
     observation: Observation | None = None
     diagnosis: Diagnosis | None = None
     ended_at: float | None = None
+    unwanted_by: str = ""
+    """Who asked for it to be ended early, while it went on."""
 
     @property
     def key(self) -> RunKey:
@@ -150,6 +152,12 @@ class Trial:
             for name, value in seen.measures.items() if seen else ():
                 found.setdefault(name, []).append(value)
         return {name: sum(values) / len(values) for name, values in found.items()}
+
+    @property
+    def going(self) -> list[Run]:
+        """The runs that have shown nothing yet and are not handed out."""
+        runs = self.every.values()
+        return [run for run in runs if run.observation is None and not run.handed_out]
 
     @property
     def missing(self) -> tuple[int, ...]:

@@ -15,8 +15,8 @@ from trialwright.history import read
 
 BROKEN = sorted((Path(__file__).parents[1] / "studyfile" / "broken").glob("*.yaml"))
 COMMANDS = (
-    "init", "run", "status", "show", "log", "best", "rerun", "replicate", "report", "demo",
-    "version",
+    "init", "run", "status", "show", "log", "best", "rerun", "replicate", "prune", "report",
+    "demo", "version",
 )  # fmt: skip
 
 
@@ -261,6 +261,8 @@ def test_missing_things_are_named(words: tuple[str, ...], said: str, tmp_path: P
         (("log", "0", "--seed", "5"), "0.0"),
         (("rerun", "99"), "99"),
         (("replicate", "99", "--seeds", "1"), "99"),
+        (("prune", "99"), "99"),
+        (("prune", "0"), "no run of trial 0 is going on"),
         (("best", "--export", "best.txt"), ".yaml"),
         (("best", "--export", "nowhere/best.yaml"), "nowhere"),
     ],

@@ -396,10 +396,12 @@ def _worse(comparison: Comparison, *, confidence: float) -> str:
 
 
 def _pruned(trial: Trial) -> str:
-    run = trial.run
-    steps = run.observation.curve.steps if run and run.observation else ()
+    seen = [(run, run.observation) for run in trial.latest.values() if run.observation]
+    run, observation = next(pair for pair in seen if pair[1].outcome == "pruned")
+    steps = observation.curve.steps
     where = f" at step {steps[-1]:g}" if steps else ""
-    return f"stopped early{where}: behind earlier trials there"
+    why = f"the {run.unwanted_by} ended it" if run.unwanted_by else "behind earlier trials there"
+    return f"stopped early{where}: {why}"
 
 
 def _failure(trial: Trial) -> str:

@@ -337,6 +337,15 @@ def replicate(
 
 
 @app.command()
+def prune(number: Number, place: StudyPlace = None, *, study: StudyOption = None) -> None:
+    """End a trial early, wherever the study runs; it counts as stopped early."""
+    from trialwright.app.place import one_of
+    from trialwright.app.requests import ask_prune
+
+    ask_prune(one_of(place, study), number)
+
+
+@app.command()
 def tree(
     place: StudyPlace = None,
     *,

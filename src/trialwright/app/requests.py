@@ -1,4 +1,4 @@
-"""`rerun` and `replicate`: note a request in the ledger, and have it served."""
+"""`rerun`, `replicate` and `prune`: note a request in the ledger, and have it served."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ def ask_replicate(
     return _ask(
         study, lambda s: s.replicate(number, seeds), later=later, output=Output(plain, json)
     )
+
+
+def ask_prune(study: Path | None, number: int) -> None:
+    """Ask whoever runs the study to end trial `number` early.
+
+    Raises:
+        TrialwrightError: there is no such study or trial, or no run of it goes on.
+    """
+    opened(to_read(study)).prune(number)
+    typer.echo(f"asked to end trial {number} early: whoever runs the study does it")
 
 
 def _ask(

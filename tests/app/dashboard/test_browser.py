@@ -231,6 +231,39 @@ def test_a_person_steers_and_stops(browser, tmp_path: Path) -> None:
         process.wait()
 
 
+def test_a_person_ends_a_trial_early(browser, tmp_path: Path) -> None:
+    """By the button of its page, with the keyboard; the page says whose wish it was."""
+    keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
+    lay_out(tmp_path, trials=2, sleep=300.0)
+    folder = tmp_path / RESULTS
+    process = subprocess.Popen(
+        command("run", "--plain"), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
+    )
+    try:
+        until(lambda: (folder / "ledger.db").exists() and read(folder).launches == 2)
+        with served(tmp_path / "runs") as visitor:
+            enter(browser, visitor)
+            browser.get(f"http://{visitor.door.netloc}/s/{visitor.key(folder)}/t/0")
+            assert text(browser, "#result .pill") == "running"
+            _first(browser, "#prune").send_keys(keys.ENTER)
+            wait(lambda: "Asked to end trial 0 early" in text(browser, ".said"))
+            wait(lambda: text(browser, "#result .pill") == "pruned")
+            wait(lambda: "Stopped early: the user ended it" in text(browser, "#result"))
+            assert not browser.find_elements("css selector", "#prune")
+            history = read(folder)
+            assert [trial.state for trial in history.trials] == ["pruned", "running"]
+            assert [asked for _, asked in history.requests] == [
+                Request(what="prune", trial=0, by="user")
+            ]
+            late = visitor.post(f"/s/{visitor.key(folder)}/prune", {"trial": "0"})
+            assert late.status == 409
+            assert "no run of trial 0 is going on" in late.text
+            quiet(browser)
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def strange(folder: Path) -> Path:
     """A study whose names, reasons, parameters and logs try to be more than text."""
     recorder = Recorder(folder, network_task(name=HOSTILE, description=HOSTILE))

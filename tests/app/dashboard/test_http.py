@@ -122,7 +122,7 @@ def test_a_form_needs_the_secret_of_a_page(tmp_path: Path) -> None:
         before = read(folder).sequence
         for csrf in ("", "wrong", TOKEN):
             for form in ({"text": "hello"}, {"trial": "0", "seeds": "1"}):
-                for action in ("steer", "stop", "rerun", "replicate"):
+                for action in ("steer", "stop", "prune", "rerun", "replicate"):
                     answer = visitor.post(f"/s/{key}/{action}", {**form, "csrf": csrf})
                     assert answer.status == 403
         assert visitor.post(f"/s/{key}/steer", {"text": "x" * 40_000}).status == 413

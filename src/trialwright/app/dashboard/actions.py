@@ -1,7 +1,7 @@
 """What a person asks for in the browser: wishes, stops, more seeds. All of it goes to the ledger.
 
-The functions are those of the commands `steer`, `stop`, `rerun` and `replicate`; the study alone
-acts on what it is asked.
+The functions are those of the commands `steer`, `stop`, `prune`, `rerun` and `replicate`; the study
+alone acts on what it is asked.
 """
 
 from __future__ import annotations
@@ -59,6 +59,13 @@ def stop(study: Watched, form: Form) -> str:
         if now
         else "it finishes its running trials first."
     )
+
+
+def prune(study: Watched, form: Form) -> str:
+    """Ask whoever runs the study to end a trial early."""
+    number = _number(form, "trial")
+    opened(_to_run(study)).prune(number)
+    return f"Asked to end trial {number} early; it is going to count as stopped early."
 
 
 def rerun(study: Watched, form: Form) -> str:

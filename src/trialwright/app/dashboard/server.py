@@ -57,7 +57,7 @@ def application(shelf: Shelf, door: Door) -> Guarded:
         Route("/s/{key}/t/{number:int}/log/{seed:int}.{attempt:int}", page(pages.log)),
         Route("/s/{key}/t/{number:int}/log/{seed:int}.{attempt:int}/events", _log_events),
     ]
-    for action in (actions.steer, actions.stop, actions.rerun, actions.replicate):
+    for action in (actions.steer, actions.stop, actions.prune, actions.rerun, actions.replicate):
         path = f"/s/{{key}}/{action.__name__}"
         routes.append(Route(path, actions.posted(action), methods=["POST"]))
     app = Starlette(routes=routes)

@@ -219,6 +219,8 @@ class TrialPage:
     given: tuple[str, ...]
     """Why it got more seeds."""
     notes: tuple[tuple[str, str], ...]
+    ends: Literal["no", "can", "asked"]
+    """Whether a run of it goes on, which can be ended early, and is to be."""
     command: str
     """What its first run executed."""
     rerun: str
@@ -257,10 +259,17 @@ def trial_page(study: Watched, trial: Trial, history: History) -> TrialPage:
             for note in history.notes
             if note.trial == trial.number
         ),
+        ends=_ends(trial) if study.going() else "no",
         command=words.line(shlex.join(command)),
         rerun=shlex.join(["trialwright", "rerun", str(trial.number), str(study.place.folder)]),
         heldout=_heldout(trial, history),
     )
+
+
+def _ends(trial: Trial) -> Literal["no", "can", "asked"]:
+    if not trial.going:
+        return "no"
+    return "asked" if all(run.unwanted_by for run in trial.going) else "can"
 
 
 def _heldout(trial: Trial, history: History) -> str:

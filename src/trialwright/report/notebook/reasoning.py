@@ -216,21 +216,21 @@ def _closed_block(block: Block) -> str:
 
 
 def _requested(request: Request) -> Sequence[str]:
-    by = f" by {_one(request.by)}" if request.by else ""
+    by, asked = f" by {_one(request.by)}" if request.by else "", ""
     match request.what:
         case "steer":
             return (f"a person wishes: {_one(request.text)}",)
         case "note":
             return (f"note{by}: {_one(request.text)}",)
         case "replicate":
-            return (
-                f"asked{by}: {words.count(request.seeds, 'more seed')} of trial {request.trial}",
-            )
+            asked = f"{words.count(request.seeds, 'more seed')} of trial {request.trial}"
         case "rerun":
-            return (f"asked{by}: trial {request.trial} once more",)
+            asked = f"trial {request.trial} once more"
+        case "prune":
+            asked = f"end trial {request.trial} early"
         case "stop":
-            return (f"asked{by}: stop{' at once' if request.now else ''}",)
-    return ()
+            asked = f"stop{' at once' if request.now else ''}"
+    return (f"asked{by}: {asked}",) if asked else ()
 
 
 def _one(text: str) -> str:
