@@ -41,8 +41,9 @@ class Stepped(Protocol):
         self,
         x: NDArray[np.float32],
         y: NDArray[np.float32],
-        classes: NDArray[np.float64],
         /,
+        *,
+        classes: NDArray[np.float64],
     ) -> object:
         """Train on each row once."""
 
@@ -162,7 +163,7 @@ def one_pass(model: Stepped, table: Table, *, classes: NDArray[np.float64]) -> b
     """Train for an epoch; False if the weights are no numbers any more."""
     with np.errstate(all="ignore"):
         try:
-            model.partial_fit(table.train_x, table.train_y, classes)
+            model.partial_fit(table.train_x, table.train_y, classes=classes)
         except ValueError as error:
             if "non-finite" in str(error):
                 return False

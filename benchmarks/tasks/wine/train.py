@@ -6,11 +6,13 @@ python train.py --config config.yaml --seed 1
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import SGDClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
@@ -18,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from benchmarks.tasks import tables
 from benchmarks.tasks.data import Table
 
-HALVES = 5
+HALVES = 3
 
 
 def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str, float]]]:
@@ -34,11 +36,18 @@ def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str,
 
 def _half(settings: tables.Settings, table: Table, seed: int) -> dict[str, float]:
     scaler = StandardScaler().fit(table.train_x)
-    # The loss is watched by nothing: as many epochs as are asked for.
-    model = SGDClassifier(
-        loss="log_loss", penalty="elasticnet", tol=None, **settings, random_state=seed % 2**31
+    weight = "balanced" if settings["class_weight"] == "balanced" else None
+    model = LogisticRegression(
+        C=settings["C"],
+        l1_ratio=settings["l1_ratio"],
+        max_iter=int(settings["max_iter"]),
+        class_weight=weight,
+        solver="saga",
+        random_state=seed % 2**31,
     )
-    with np.errstate(over="ignore"):
+    with warnings.catch_warnings():
+        # How far it gets is what `max_iter` is for.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(scaler.transform(table.train_x), table.train_y)
     return tables.on_both(
         table,
