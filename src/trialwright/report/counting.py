@@ -77,7 +77,17 @@ def identical(history: History) -> tuple[int, ...]:
 
 
 def unseeded(history: History) -> bool:
-    """Say whether nothing is known to hand the script a seed, and no results tell otherwise."""
+    """Say whether nothing is known to hand the script a seed, and no results tell otherwise.
+
+    Found once for a state of the record: every row of a table asks.
+    """
+    key = ("report", "unseeded", history.sequence)
+    if key not in history.memo:
+        history.memo[key] = _unseeded(history)
+    return bool(history.memo[key])
+
+
+def _unseeded(history: History) -> bool:
     if any(len(trial.values) > 1 for trial in done(history)):
         return False
     task = history.task

@@ -6,6 +6,7 @@ makes records of numbers and sentences; how they look is the renderers' business
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -158,18 +159,20 @@ def _width(held: Sequence[tuple[Interval, float]]) -> str:
     """Say how wide intervals were: those that hold any result at all foretell nothing."""
     if len(held) < FEWEST:
         return ""
-    values = [value for _, value in held]
+    values = sorted(value for _, value in held)
     width = median(interval.high - interval.low for interval, _ in held)
-    others = [
-        sum(interval.low <= value <= interval.high for value in values) - hit
+    # Counted in the sorted values, since every interval meets every result.
+    others = sum(
+        bisect_right(values, interval.high)
+        - bisect_left(values, interval.low)
+        - (interval.low <= own <= interval.high)
         for interval, own in held
-        for hit in [interval.low <= own <= interval.high]
-    ]
-    any_ = sum(others) / (len(held) * (len(held) - 1))
+    )
+    any_ = others / (len(held) * (len(held) - 1))
     return (
-        f"The intervals were {width:.3g} wide (median), where all of these results lie within"
-        f" {max(values) - min(values):.3g}; the result of another trial, picked blindly, would have"
-        f" fallen into them with {any_:.0%}."
+        f"Half of the intervals were at most {width:.3g} wide, where all results lie within"
+        f" {values[-1] - values[0]:.3g} of each other; {any_:.0%} of the results of other trials"
+        " would have fallen into them, too."
     )
 
 
