@@ -193,6 +193,10 @@ def test_no_number_beyond_the_range_is_admitted_or_crashes(value: Scalar) -> Non
         (lambda: Choice("x", ((1, 2),)), "must be text"),  # type: ignore[arg-type]
         (lambda: Space((Int("x", 0, 1), Int("x", 0, 1))), "stands twice"),
         (lambda: Space((Int("x y", 0, 1),)), "can't be a name"),
+        (lambda: Space((Float("<img src=x onerror=alert(1)>", 0, 1),)), "can't be a name"),
+        (lambda: Space((Float("lr\x1b[31m", 0, 1),)), "can't be a name"),
+        (lambda: Space((Choice("lr\n", (1, 2)),)), "can't be a name"),
+        (lambda: Space((Int("a\u202eb", 0, 1),)), "can't be a name"),
         (lambda: Space((Int("x", 0, 1), Int("x.y", 0, 1))), "both a value and the group"),
         (lambda: Space((Int("x", 0, 1, default=2),)), "default of x = 2"),
         (lambda: Space((Int("x", 0, 1, default=True),)), "default of x = True"),
