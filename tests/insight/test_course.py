@@ -14,7 +14,7 @@ from trialwright.insight.costs import costs
 from trialwright.insight.promises import promises
 from trialwright.insight.rates import keeps, success
 from trialwright.insight.repeats import repeats
-from trialwright.insight.sequence import progress
+from trialwright.insight.sequence import IMPROVEMENT, progress
 from trialwright.insight.streaks import plateaus, streaks
 from trialwright.insight.strides import strides
 
@@ -24,8 +24,12 @@ def log(
     words: str = "",
     configurations: Sequence[dict[str, Scalar]] = (),
 ) -> Campaign:
-    """Return a campaign where lower is better; words: k, d, c, or b for a baseline that is kept."""
-    statuses: dict[str, Status] = {"k": "keep", "b": "keep", "d": "discard", "c": "crash"}
+    """Return a campaign where lower is better; words: k, d, c, or o for undecided.
+
+    b is a baseline that is kept.
+    """
+    statuses: dict[str, Status] = {"k": "keep", "b": "keep", "d": "discard", "c": "crash",
+                                   "o": "other"}  # fmt: skip
     words = words or "d" * len(metrics)
     return Campaign(
         name="log", metric="loss", direction="minimize", dialect="made",
@@ -166,10 +170,17 @@ def test_steps_that_become_smaller() -> None:
     assert float(str(values["late_median"])) < float(str(values["early_median"]))
 
 
-def test_steps_are_of_what_was_kept() -> None:
-    """An improvement that was not kept is no step; without any mark every improvement is one."""
-    assert strides(log([1.0, 0.9, 0.8, 0.7], "kdkd")).values["gains"] == 1
-    assert strides(log([1.0, 0.9, 0.8, 0.7], "dddd")).values["gains"] == 3
+@pytest.mark.parametrize("word", ["kdkd", "dddd", "kokk", "koko"])
+def test_improvements_are_the_same_for_every_measure(word: str) -> None:
+    """Whatever became of it, what beats the best of its time is an improvement, and is said so."""
+    one = log([1.0, 0.9, 0.8, 0.7], word)
+    rows = tuple(replace(row, seconds=10.0) for row in one.experiments)
+    one = replace(one, experiments=rows)
+    steps, spent = strides(one), costs(one)
+    assert (steps.values["gains"], spent.values["improvements"]) == (3, 3)
+    assert steps.sentence.startswith("3 improvements")
+    assert IMPROVEMENT in steps.notes
+    assert IMPROVEMENT in spent.notes
 
 
 def test_predictions_that_are_too_sure() -> None:

@@ -23,6 +23,9 @@ FORMAT = "trialwright-dataset"
 VERSION = 1
 CONFIG, METRIC = "config.", "metric."
 """Before the names of settings, and of metrics."""
+OWN = ("predicted_low", "predicted_high", "predicted_level", "predicted_result", "llm_tokens",
+       "llm_usd", "context_tokens")  # fmt: skip
+"""What a campaign of ours has among its numbers that no script reported: columns of their own."""
 
 Kind = Literal["int", "float", "bool", "str"]
 Value = Scalar
@@ -131,11 +134,7 @@ def _campaign(about: Mapping[str, Any], every: Rows) -> Campaign:
 
 def _experiment(row: Mapping[str, Value], number: int) -> Experiment:
     status: Status = next(one for one in get_args(Status) if one == row["status"])
-    predicted = {
-        name: value
-        for name in ("predicted_low", "predicted_high")
-        if (value := _number(row[name])) is not None
-    }
+    own = {name: value for name in OWN if (value := _number(row.get(name))) is not None}
     return Experiment(
         number=number,
         line=int(row["trial"] or 0),
@@ -155,11 +154,12 @@ def _experiment(row: Mapping[str, Value], number: int) -> Experiment:
             for name, value in _part(row, METRIC).items()
             if (known := _number(value)) is not None
         }
-        | predicted,
+        | own,
         extra={
             "epoch": _text(row["code"]),
             "parent": "" if row["parent"] is None else str(row["parent"]),
             "declared": _text(row["declared"]),
+            "touched": _text(row.get("touched")),
             "tree": _text(row["tree"]),
         },
     )

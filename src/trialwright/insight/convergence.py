@@ -19,7 +19,7 @@ from trialwright.campaigns.campaign import Campaign, Experiment
 from trialwright.insight.factors import strata_of, with_result
 from trialwright.insight.fits import PARAMETERS, Fit, Interval, fit, steps_of
 from trialwright.insight.measured import Cell, Measured, Table
-from trialwright.insight.telling import percent
+from trialwright.insight.telling import count, percent
 from trialwright.knowledge.base import metric_facts
 
 Array = NDArray[np.float64]
@@ -210,10 +210,14 @@ def _laws(n: Array, best: Array, *, bound: float) -> tuple[tuple[Fit, ...], Fit 
     """Every law, the power law with any limit, and why the power law can't be told."""
     steps = steps_of(best)
     if len(n) < FEWEST:
-        return (), None, f"{len(n)} trials are too few: at least {FEWEST} are needed"
+        return (
+            (),
+            None,
+            f"{count(len(n), 'trial is', 'trials are')} too few: at least {FEWEST} are needed",
+        )
     if steps < FEWEST_STEPS:
         return (), None, (
-            f"the running best takes {steps} values: at least {FEWEST_STEPS} are needed"
+            f"the running best takes {count(steps, 'value')}: at least {FEWEST_STEPS} are needed"
         )  # fmt: skip
     free = fit("power", n, best)
     laws = tuple(fit(law, n, best, bound=bound) for law in PARAMETERS)
@@ -256,11 +260,12 @@ def convergence(campaign: Campaign) -> Measured:
 
 
 def _sentence(whole: Stretch, metric: str) -> str:
-    n = len(whole.best)
+    over = f"over {count(len(whole.best), 'trial')}"
     way = (
-        f"The best {metric} went from {whole.best[0]:.4g} to {whole.best[-1]:.4g} over {n} trials"
-        f" in {whole.steps - 1} improvements"
-    )
+        f"The best {metric} went from {whole.best[0]:.4g} to {whole.best[-1]:.4g} {over} in"
+        f" {count(whole.steps - 1, 'improvement')}"
+        if whole.steps > 1 else f"The best {metric} stayed at {whole.best[-1]:.4g} {over}"
+    )  # fmt: skip
     law = whole.power
     if law is None:
         fitted = f", though R2 is {whole.free.r2:.2f}" if whole.free else ""
@@ -356,6 +361,10 @@ def _values(course: Course) -> dict[str, Cell]:
     return values
 
 
+def _first(n: int) -> str:
+    return "result" if n == 1 else f"{n} results"
+
+
 def _notes(course: Course, campaign: Campaign) -> tuple[str, ...]:
     notes = [course.bound_from] if course.whole.laws else []
     strata = strata_of(with_result(campaign.experiments))
@@ -366,7 +375,7 @@ def _notes(course: Course, campaign: Campaign) -> tuple[str, ...]:
         )
     notes += [
         f"From trial {one.start} on the code is {one.epoch or 'another'}: its first"
-        f" {min(JUMP, len(one.best))} results gained {one.jump:.3g} on all before."
+        f" {_first(min(JUMP, len(one.best)))} gained {one.jump:.3g} on all before."
         for one in course.stretches
         if one.jump
     ]

@@ -9,7 +9,7 @@ from scipy.special import chdtri
 
 from trialwright.campaigns.campaign import Campaign, Experiment
 from trialwright.insight.measured import Cell, Measured, Table, refusal
-from trialwright.insight.sequence import UNDIRECTED, progress
+from trialwright.insight.sequence import IMPROVEMENT, UNDIRECTED, progress
 from trialwright.insight.telling import count, number, span
 
 NAMES: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -30,9 +30,9 @@ UNITS = {"seconds": "s", "tokens": "tokens", "usd": "USD"}
 def costs(campaign: Campaign) -> Measured:
     """Measure what was spent, and what per improvement of the running best.
 
-    The interval is that of the number of improvements, taken for Poisson's (exact, Garwood 1936);
-    the first result is no improvement. What only some experiments tell is added up over those, and
-    `known` says over how many.
+    Improvements are those of `strides`, kept or not, the first result being none. The interval is
+    that of their number, taken for Poisson's (exact, Garwood 1936). What only some experiments tell
+    is added up over those, and `known` says over how many.
     """
     name, title = "costs", "What an improvement cost"
     went = progress(campaign)
@@ -58,7 +58,8 @@ def costs(campaign: Campaign) -> Measured:
         values=values,
         table=Table(columns=("cost", "known", "total", "per_experiment", "per_improvement",
                              "per_improvement_low", "per_improvement_high"), rows=tuple(rows)),
-        notes=("the interval is that of the number of improvements alone, taken for Poisson's",
+        notes=(IMPROVEMENT,
+               "the interval is that of the number of improvements alone, taken for Poisson's",
                "gains differ in size, and later ones are dearer"),
     )  # fmt: skip
 
@@ -86,8 +87,8 @@ def _text(what: str, row: Sequence[Cell]) -> str:
     assert isinstance(total, float)
     ends = span(low, high if isinstance(high, float) else None)
     if not isinstance(each, float):
-        return f"{number(total)} {unit} without any ({ends} {unit} each)"
-    return f"{number(each)} {unit} each ({ends})"
+        return f"{number(total)} {unit} without any, so {ends} {unit} for one"
+    return f"{number(each)} {unit} for each ({ends})"
 
 
 def poisson(count_: int) -> tuple[float, float]:

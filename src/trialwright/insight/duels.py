@@ -206,7 +206,7 @@ def _terms(told: Sequence[Side]) -> list[str]:
     places = all(not one.replicate.startswith("seed ") for one in told)
     found = [
         "compared over the first "
-        + listed([f"{n} experiments of {task}" for task, n in lengths.items()])
+        + listed([f"{count(n, 'experiment')} of {task}" for task, n in lengths.items()])
     ]
     if places:
         found.append("replicates are paired by their order: no seed tells which belong together")

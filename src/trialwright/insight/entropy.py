@@ -16,13 +16,15 @@ from trialwright.insight.factors import factors_of, level_of
 from trialwright.insight.measured import Cell, Measured, Table, refusal
 from trialwright.insight.repeats import signature
 from trialwright.insight.sequence import CATEGORY, kinds, placed, planned, windows
-from trialwright.insight.telling import count, number, percent, shares, span
+from trialwright.insight.telling import amount, count, number, percent, shares, span
 from trialwright.records import Category
 
 POSSIBLE = len(get_args(Category)) - 1
 """Kinds of change that there can be: all but baselines and replicates."""
 LEAST = 2
 """Experiments of known kind."""
+SEVERAL = {"multi": "several kinds at once"}
+"""A kind as sentences call it, where they don't call it by its name."""
 
 
 def entropy(campaign: Campaign, *, factor: str = CATEGORY, window: int | None = None) -> Measured:
@@ -61,9 +63,10 @@ def entropy(campaign: Campaign, *, factor: str = CATEGORY, window: int | None = 
         "factor": factor,
     }
     sentence = (
-        f"{count(len(counts), *noun)} in {count(total, 'experiment')}, {number(bits)}"
-        f" bits ({number(better)} corrected for so few, {span(low, high)}): as mixed as"
-        f" {number(2**better)} kinds used alike; most often {top}, {percent(times / total)}."
+        f"{count(len(counts), *noun)} in {count(total, 'experiment')}, {amount(bits, 'bit')}"
+        f" ({number(better)} corrected for so few, {span(low, high)}): as mixed as"
+        f" {number(2**better)} kinds used alike; most often {SEVERAL.get(top, top)},"
+        f" {percent(times / total)}."
     )
     table = Table(columns=("experiments", "n", "breadth", "bits", "corrected_bits", *COUNTED),
                   rows=tuple(rows))  # fmt: skip
@@ -102,6 +105,9 @@ def _both(campaign: Campaign, factor: str) -> list[str]:
     """Where the categories come from, and how far what is declared is what descriptions say."""
     if factor != CATEGORY:
         return []
+    if any("touched" in one.extra for one in campaign.experiments):
+        return ["kinds are told by what differs, in the code or in the settings, from what a"
+                " trial was built on: as declared they stand in the data set"]  # fmt: skip
     told = sum(bool(one.category) for one in campaign.experiments)
     if not told:
         return ["no category is declared: all are inferred from descriptions"]
@@ -123,32 +129,60 @@ def categories(campaign: Campaign) -> Measured:
         if level is not None:
             by.setdefault(level, Counter())[one.status] += 1
             by[level]["declared"] += bool(one.category)
-    rows = [_tallied(level, tallies) for level, tallies in by.items()]
+    touched = _touched(campaign)
+    rows = [_tallied(level, tallies, touched) for level, tallies in by.items()]
+    rows += [_tallied(kind, {}, touched) for kind in touched if kind not in by]
     rows.sort(key=lambda row: -int(row[1] or 0))
-    kept = max(rows, key=lambda row: int(row[3] or 0))
+    total = sum(int(row[1] or 0) for row in rows)
     return Measured(
         name=name,
         title=title,
-        sentence=f"Most often {rows[0][0]} ({count(int(rows[0][1] or 0), 'experiment')}); most"
-        f" that was kept is of {kept[0]} ({kept[3]}).",
-        values={"breadth": len(rows), "n": sum(int(row[1] or 0) for row in rows)},
+        sentence=_changed(rows, total, touched),
+        values={"breadth": len(by), "n": total},
         table=Table(
             columns=("category", "n", "declared", "kept", "discarded", "crashed", "success",
-                     "success_low", "success_high"),
+                     "success_low", "success_high", *(("touched",) if touched else ())),
             rows=tuple(rows),
         ),
         notes=tuple(_both(campaign, CATEGORY)),
     )  # fmt: skip
 
 
-def _tallied(level: str, tallies: Mapping[str, int]) -> tuple[Cell, ...]:
-    kept, dropped, crashed = tallies["keep"], tallies["discard"], tallies["crash"]
-    total = kept + dropped + crashed + tallies["other"]
+def _changed(rows: Sequence[Sequence[Cell]], total: int, touched: Mapping[str, int]) -> str:
+    top, times = str(rows[0][0]), int(rows[0][1] or 0)
+    kept = max(rows, key=lambda row: int(row[3] or 0))
+    text = f"Most often {SEVERAL.get(top, top)} ({times:,} of {count(total, 'experiment')})"
+    if hits := int(kept[3] or 0):
+        of = SEVERAL.get(str(kept[0]), str(kept[0]))
+        text += f"; most that was kept is of {of} ({hits:,})."
+    else:
+        text += "; nothing of a known kind was kept."
+    if touched and any(row[0] == "multi" for row in rows):
+        parts = [f"{kind} {n:,}" for kind, n in Counter(touched).most_common()]
+        text += f" Alone or with others, so often each: {', '.join(parts)}."
+    return text
+
+
+def _touched(campaign: Campaign) -> dict[str, int]:
+    """How many experiments touch each kind, alone or with others, where that is known."""
+    own = [one.extra.get("touched", "") for one in campaign.experiments if not planned(one)]
+    counts = Counter(kind for told in own for kind in told.split(", ") if kind)
+    return dict(counts) if len(counts) > 1 else {}
+
+
+def _tallied(
+    level: str, tallies: Mapping[str, int], touched: Mapping[str, int]
+) -> tuple[Cell, ...]:
+    kept, dropped, crashed, other, declared = (
+        tallies.get(word, 0) for word in ("keep", "discard", "crash", "other", "declared")
+    )
+    total = kept + dropped + crashed + other
     judged = kept + dropped
     part: tuple[Cell, ...] = (None, None, None)
     if judged:
         part = (kept / judged, *interval(kept, judged))
-    return level, total, tallies["declared"], kept, dropped, crashed, *part
+    several: tuple[Cell, ...] = (touched.get(level, 0),) if touched else ()
+    return level, total, declared, kept, dropped, crashed, *part, *several
 
 
 def innovation(campaign: Campaign, *, window: int | None = None) -> Measured:
@@ -175,9 +209,11 @@ def innovation(campaign: Campaign, *, window: int | None = None) -> Measured:
     return Measured(
         name=name,
         title=title,
-        sentence=f"{new} of {count(total, 'experiment')} were the first of their cell"
-        f" ({percent(new / total)}, {shares(low, high)}); {percent(float(rows[0][3] or 0))} in the"
-        f" first window, {percent(float(rows[-1][3] or 0))} in the last.",
+        sentence=f"{new:,} of {count(total, 'experiment')} {'was' if new == 1 else 'were'} the"
+        f" first of {'its' if new == 1 else 'their'} cell ({percent(new / total)},"
+        f" {shares(low, high)})"
+        + (f"; {percent(float(rows[0][3] or 0))} in the first window,"
+           f" {percent(float(rows[-1][3] or 0))} in the last." if len(rows) > 1 else "."),
         values={"n": total, "first_ever": new, "rate": new / total, "rate_low": low,
                 "rate_high": high, "cells": len(seen)},
         table=Table(columns=("experiments", "n", "first_ever", "rate", "rate_low", "rate_high"),

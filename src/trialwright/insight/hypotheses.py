@@ -17,6 +17,7 @@ from statistics import median, stdev
 
 from trialwright.analysis.rates import interval
 from trialwright.campaigns.campaign import Campaign
+from trialwright.campaigns.kept import DERIVED
 from trialwright.insight.characters import recognition
 from trialwright.insight.discoveries import discovered, separation
 from trialwright.insight.measured import Cell, Measured, Table, refusal
@@ -210,12 +211,18 @@ def efficiency_varies(campaigns: Sequence[Campaign]) -> Judgement:
     apart = extremes(logs)
     assert apart is not None
     rows = tuple(_efficiency(agent, own) for agent, own in counts.items())
-    return _differing(
+    found = _differing(
         name, claim, told, apart, what="success rate",
         table=Table(columns=("agent", "kept", "judged", "success", "success_low", "success_high",
                              "campaigns"), rows=rows),
         notes=(f"scatter among replicates against chance: {number(_dispersion(counts))}",),
     )  # fmt: skip
+    derived = [one.campaign.name for one in told if DERIVED in one.campaign.notes]
+    if not derived:
+        return found
+    of = "all of these logs" if len(derived) == len(told) else listed(derived)
+    said = f" What was kept is not said by {of}: there, it is what beat all before."
+    return replace(found, why=found.why + said)
 
 
 def _log_rate(own: Sequence[tuple[int, int]], wider: float) -> tuple[float, float, float]:
@@ -242,7 +249,7 @@ def _dispersion(counts: Mapping[str, Sequence[tuple[int, int]]]) -> float:
 def late_steps_differ(campaigns: Sequence[Campaign]) -> Judgement:
     """H5: how many times as large the late gains of one agent are as another's.
 
-    A late gain is a kept improvement in the second half of a campaign, relative to the best before
+    A late gain is an improvement in the second half of a campaign, relative to the best before
     it; sizes are compared by geometric means, campaign by campaign where every agent has enough of
     them with late gains, else gain by gain; for all pairs of agents at once.
     """
@@ -301,11 +308,16 @@ def _differing(
         statistic=f"ratio of the {what}s furthest apart",
         estimate=apart.ratio, low=apart.low, high=apart.high, p=apart.p,
         n=len(told), agents=len({one.agent for one in told}),
-        why=f"the {what} of {apart.most} is {number(apart.ratio)} times that of {apart.least}"
+        why=f"the {what} of {apart.most} is {_times(apart.ratio)} that of {apart.least}"
         f" ({span(apart.low, apart.high)} for all pairs at once; {count(len(told), 'campaign')}).",
         table=table,
         notes=notes,
     )  # fmt: skip
+
+
+def _times(ratio: float) -> str:
+    shown = number(ratio)
+    return "about" if shown == "1" else f"{shown} times"
 
 
 def discoveries_separate(campaigns: Sequence[Campaign]) -> Judgement:
@@ -448,7 +460,7 @@ def hypotheses(campaigns: Sequence[Campaign]) -> Measured:
         notes=("a verdict is never stronger than its interval; seven are looked at at once, so"
                " one in twenty may be supported by chance",
                "compared over the first "
-               + listed([f"{n} experiments of {task}" for task, n in lengths.items()])),
+               + listed([f"{count(n, 'experiment')} of {task}" for task, n in lengths.items()])),
     )  # fmt: skip
 
 

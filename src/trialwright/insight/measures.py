@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TypeVar
 
 from trialwright.campaigns.campaign import Campaign
 from trialwright.insight.convergence import convergence
@@ -22,7 +24,7 @@ from trialwright.insight.hypotheses import (
     shifting_helps,
 )
 from trialwright.insight.levels import factor_levels
-from trialwright.insight.measured import Measured
+from trialwright.insight.measured import Measured, refusal
 from trialwright.insight.pivots import pivots
 from trialwright.insight.promises import promises
 from trialwright.insight.rates import keeps, success
@@ -38,7 +40,34 @@ Measure = Callable[[Campaign], Measured]
 Comparison = Callable[[Sequence[Campaign]], Measured]
 """Of several campaigns side by side."""
 
-SINGLE: Mapping[str, Measure] = {
+_Subject = TypeVar("_Subject", Campaign, Sequence[Campaign])
+
+
+def guarded(
+    measures: Mapping[str, Callable[[_Subject], Measured]],
+) -> dict[str, Callable[[_Subject], Measured]]:
+    """Return measures that are refused, with the error, where they can't be computed.
+
+    A log that nobody has thought of must not keep all other measures from its reader.
+    """
+    return {name: _guarded(name, measure) for name, measure in measures.items()}
+
+
+def _guarded(name: str, measure: Callable[[_Subject], Measured]) -> Callable[[_Subject], Measured]:
+    # Who asks which options a measure takes is to see those of the measure itself.
+    @wraps(measure)
+    def told(subject: _Subject, **options: object) -> Measured:
+        try:
+            return measure(subject, **options)
+        except Exception as error:  # noqa: BLE001  # one measure of one log, whatever is wrong
+            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            title = name.replace("_", " ").capitalize()
+            return refusal(name, title, f"could not be computed: {what}")
+
+    return told
+
+
+SINGLE: Mapping[str, Measure] = guarded({
     "variance_shares": variance_shares,
     "factor_effects": factor_effects,
     "factor_levels": factor_levels,
@@ -56,10 +85,10 @@ SINGLE: Mapping[str, Measure] = {
     "specialisation": specialisation,
     "promises": promises,
     "costs": costs,
-}
-"""By name."""
+})  # fmt: skip
+"""By name; one that fails is refused."""
 
-SEVERAL: Mapping[str, Comparison] = {
+SEVERAL: Mapping[str, Comparison] = guarded({
     "duels": duels,
     "ranks": ranks,
     "specialisation_between": specialisation_between,
@@ -71,7 +100,7 @@ SEVERAL: Mapping[str, Comparison] = {
     "h5_late_steps": measure_of(late_steps_differ),
     "h6_discoveries": measure_of(discoveries_separate),
     "h7_character": measure_of(agents_have_characters),
-}
+})  # fmt: skip
 """By name; those that need two campaigns say so."""
 
 

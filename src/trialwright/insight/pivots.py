@@ -14,6 +14,8 @@ from trialwright.insight.telling import count, percent, shares
 Step = tuple[int, int, bool]
 """The places of an experiment and of the next by the same agent, and whether the kind changed."""
 
+SINGLE = " There was one kind alone: nothing to turn to."
+
 
 def pivots(campaign: Campaign, *, factor: str = CATEGORY) -> Measured:
     """Measure how often the kind of change differs after a discarded experiment, and after others.
@@ -33,6 +35,7 @@ def pivots(campaign: Campaign, *, factor: str = CATEGORY) -> Measured:
     hits, n = sum(one[2] for one in told), len(told)
     low, high = interval(hits, n)
     chance = _chance(kinds(campaign, factor))
+    kinds_seen = len({one for one in kinds(campaign, factor) if one is not None})
     values: dict[str, Cell] = {
         "n": n, "pivots": hits, "pivot_rate": hits / n, "pivot_rate_low": low,
         "pivot_rate_high": high, "persistence": 1 - hits / n, "persistence_low": 1 - high,
@@ -42,9 +45,10 @@ def pivots(campaign: Campaign, *, factor: str = CATEGORY) -> Measured:
     return Measured(
         name=name,
         title=title,
-        sentence=f"After {count(n, 'discarded experiment')} the {factor} changed {hits} times:"
+        sentence=f"After {count(n, 'discarded experiment')} the {factor} changed"
+        f" {count(hits, 'time')}:"
         f" {percent(hits / n)} ({shares(low, high)}); the same kinds in any order would have"
-        f" changed {percent(chance)} of the time.",
+        f" changed {percent(chance)} of the time.{SINGLE if kinds_seen < 2 else ''}",
         values=values,
         table=Table(columns=("after", "n", "changed", "rate", "rate_low", "rate_high",
                              "improved_if_changed", "n_changed", "improved_if_same", "n_same"),

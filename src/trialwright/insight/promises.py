@@ -23,6 +23,8 @@ LEVEL = 0.9
 LEVELS = ("predicted_level", "prediction_level")
 LOWS = ("predicted_low", "prediction_low", "expected_low", "predicted_min")
 HIGHS = ("predicted_high", "prediction_high", "expected_high", "predicted_max")
+RESULT = "predicted_result"
+"""The result that a prediction is for, of our own studies: the metric is the mean over seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,18 @@ class Held:
 
 
 def held(campaign: Campaign) -> list[Held]:
-    """Return every predicted interval that has a result, crashes left out."""
+    """Return every predicted interval that has a result, crashes left out.
+
+    A prediction is of one run, so of our studies the result is the first seed's, as in the report,
+    and one for other code than ran is left out; other logs have one result, which it is held to.
+    """
+    ours = any(RESULT in one.metrics for one in campaign.experiments)
     found = []
     for place, one in enumerate(campaign.experiments):
         predicted = _predicted(one)
-        if predicted is not None and one.metric is not None and one.status != "crash":
-            found.append(Held(place, predicted, one.metric))
+        result = one.metrics.get(RESULT) if ours else one.metric
+        if predicted is not None and result is not None and one.status != "crash":
+            found.append(Held(place, predicted, result))
     return found
 
 
@@ -97,9 +105,20 @@ def promises(campaign: Campaign) -> Measured:
         table=Table(columns=("experiment", "low", "high", "result", "inside"),
                     rows=tuple((one.place + 1, one.predicted.low, one.predicted.high, one.result,
                                 one.inside) for one in found)),
-        notes=() if any(key in one.metrics for one in campaign.experiments for key in LEVELS)
-        else (f"the log does not say which level was claimed: taken for {percent(LEVEL)}",),
+        notes=tuple(_notes(campaign)),
     )  # fmt: skip
+
+
+def _notes(campaign: Campaign) -> list[str]:
+    told = {key for one in campaign.experiments for key in one.metrics}
+    notes = ["held against the result of the first seed: a prediction is of one run"]
+    return [
+        *(notes if RESULT in told else []),
+        *(["over all versions of the code"]
+          if len({one.extra.get("epoch") for one in campaign.experiments}) > 1 else []),
+        *([] if told & {*LEVELS}
+          else [f"the log does not say which level was claimed: taken for {percent(LEVEL)}"]),
+    ]  # fmt: skip
 
 
 def centre(values: Sequence[float]) -> tuple[float, float | None, float | None]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from trialwright.analysis.rates import interval
 from trialwright.campaigns.campaign import Campaign, Experiment
+from trialwright.campaigns.kept import DERIVED
 from trialwright.insight.measured import Cell, Measured, Table, refusal
 from trialwright.insight.sequence import UNDIRECTED, placed, planned, progress, windows
 from trialwright.insight.telling import count, percent, shares
@@ -33,9 +35,9 @@ def success(campaign: Campaign, *, window: int | None = None) -> Measured:
     return Measured(
         name=name,
         title=title,
-        sentence=f"{kept} of {judged} judged changes were kept: {percent(kept / judged)}"
-        f" ({shares(low, high)}); {crashed} of {count(n, 'experiment')} crashed:"
-        f" {percent(crashed / n)} ({shares(*worst)}).",
+        sentence=f"{kept} of {count(judged, 'judged change')} {'was' if kept == 1 else 'were'}"
+        f" kept: {percent(kept / judged)} ({shares(low, high)}); {crashed} of {count(n, 'experiment')}"
+        f" crashed: {percent(crashed / n)} ({shares(*worst)}).{_undecided(own)}",
         values={"kept": kept, "judged": judged, "success_rate": kept / judged,
                 "success_rate_low": low, "success_rate_high": high, "crashed": crashed, "n": n,
                 "crash_rate": crashed / n, "crash_rate_low": worst[0], "crash_rate_high": worst[1]},
@@ -43,8 +45,19 @@ def success(campaign: Campaign, *, window: int | None = None) -> Measured:
                              "success_high", "crashed", "n", "crash", "crash_low", "crash_high"),
                     rows=tuple(rows)),
         notes=(f"left out: {count(left, 'baseline or replicate', 'baselines and replicates')};"
-               f" neither kept nor discarded nor crashed: {other}",),
+               f" neither kept nor discarded nor crashed: {other}",
+               *(note for note in campaign.notes if note == DERIVED)),
     )  # fmt: skip
+
+
+def _undecided(rows: Sequence[Experiment]) -> str:
+    """What is neither kept nor turned down, by the log's own words."""
+    words = Counter(one.word for one in rows if one.status == "other")
+    if not words:
+        return ""
+    n = words.total()
+    named = ", ".join(words) if len(words) < 4 else "under several words"
+    return f" {n:,} {'is' if n == 1 else 'are'} neither kept nor discarded ({named})."
 
 
 def judged_changes(campaign: Campaign) -> tuple[int, int]:
@@ -63,6 +76,19 @@ def _part(hits: int, n: int) -> tuple[Cell, Cell, Cell]:
     return (hits / n, *interval(hits, n)) if n else (None, None, None)
 
 
+def _beat(better: int, kept: int) -> str:
+    """How many of those that were kept were better than all before them."""
+    if kept == 1:
+        return f"The one that was kept was {'' if better else 'not '}better than all before it"
+    low, high = interval(better, kept)
+    worse = kept - better
+    return (
+        f"Of the {kept:,} that were kept, {better:,} {'was' if better == 1 else 'were'} better than"
+        f" all before them ({percent(better / kept)}, {shares(low, high)}), {worse:,}"
+        f" {'was' if worse == 1 else 'were'} not"
+    )
+
+
 def keeps(campaign: Campaign) -> Measured:
     """Count what was kept and beat the running best, what was kept and did not, and the reverse.
 
@@ -79,18 +105,21 @@ def keeps(campaign: Campaign) -> Measured:
     better = sum(went.improved[i] for i in kept)
     missed = sum(went.improved) - better
     low, high = interval(better, len(kept))
-    tail = "." if not missed else f"; {count(missed, 'improvement')} was not kept."
-    if missed > 1:
-        tail = f"; {count(missed, 'improvement')} were not kept."
+    open_ = sum(
+        better and one.status == "other"
+        for better, one in zip(went.improved, campaign.experiments, strict=True)
+    )
+    tail = "." if not missed else f"; {count(missed, 'improvement was', 'improvements were')} not"
+    if missed:
+        tail += f" kept, {open_} of them undecided." if open_ else " kept."
     return Measured(
         name=name,
         title=title,
-        sentence=f"{better} of {count(len(kept), 'kept experiment')} beat the best of their time"
-        f" ({percent(better / len(kept))}, {shares(low, high)}), {len(kept) - better} did"
-        f" not{tail}",
+        sentence=f"{_beat(better, len(kept))}{tail}",
         values={"kept": len(kept), "improving": better, "not_improving": len(kept) - better,
                 "improving_share": better / len(kept), "improving_share_low": low,
                 "improving_share_high": high, "improvements": sum(went.improved),
-                "improvements_not_kept": missed},
-        notes=("the first result counts as an improvement; a result by noise alone counts too",),
+                "improvements_not_kept": missed, "improvements_undecided": open_},
+        notes=("the first result counts as an improvement here; a result by noise alone counts"
+               " too",),
     )  # fmt: skip

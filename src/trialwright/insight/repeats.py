@@ -97,7 +97,7 @@ def _rate(word: str, hits: int, n: int) -> dict[str, Cell]:
 def _sentence(n: int, exact: Sequence[Repeat], near: Sequence[Repeat]) -> str:
     low, high = interval(len(exact), n)
     return (
-        f"{len(exact)} of {count(n, 'experiment')} had been tried before exactly"
+        f"{len(exact):,} of {count(n, 'experiment')} had been tried before exactly"
         f" ({percent(len(exact) / n)}, {shares(low, high)}), {len(near)} more nearly so"
         + (f" (typically {number(float(np.median([one.distance for one in near])))} of the scale"
            " away)." if near else ".")

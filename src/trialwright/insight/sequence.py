@@ -19,6 +19,12 @@ CATEGORY = "category"
 UNDIRECTED = "nothing says which way the metric is better"
 """Why whatever needs to know it is refused."""
 
+IMPROVEMENT = (
+    "an improvement is a result that beats the best of its time, whatever became of it; the first"
+    " one has none to beat"
+)
+"""What measures that count improvements mean by them."""
+
 WINDOWS = 10
 """Windows into which a campaign is cut, if it has enough experiments."""
 NARROWEST = 10

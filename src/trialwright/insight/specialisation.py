@@ -15,7 +15,7 @@ from trialwright.campaigns.campaign import Campaign
 from trialwright.insight.measured import Cell, Measured, Table, refusal
 from trialwright.insight.sequence import CATEGORY, agents, kinds, windows
 from trialwright.insight.sides import sides
-from trialwright.insight.telling import count, number
+from trialwright.insight.telling import amount, count, number
 
 PERMUTATIONS = 999
 """Ways in which the changes of a window are handed out anew."""
@@ -117,8 +117,8 @@ def _measured(
     return Measured(
         name=name,
         title=title,
-        sentence=f"What the agents change lies {number(mean)} bits apart on average over"
-        f" {count(len(told), 'window')}, {number(float(chance.mean()))} of them by chance"
+        sentence=f"What the agents change lies {amount(mean, 'bit')} apart on average over"
+        f" {count(len(told), 'window')}, where chance alone brings {number(float(chance.mean()))}"
         f" (p = {number(p)}): {verdict}; furthest in {most.of}.",
         values={"windows": len(told), "bits": mean, "by_chance": float(chance.mean()),
                 "above_chance": mean - float(chance.mean()), "above_chance_low": float(low),

@@ -12,7 +12,7 @@ from trialwright.campaigns.campaign import Campaign
 from trialwright.expression import Scalar
 from trialwright.insight.measured import Cell, Measured, Table, refusal
 from trialwright.insight.repeats import Scale, scales_of, settings_of
-from trialwright.insight.sequence import UNDIRECTED, planned, progress
+from trialwright.insight.sequence import IMPROVEMENT, UNDIRECTED, planned, progress
 from trialwright.insight.telling import count, number, percent, span
 
 LEAST = 4
@@ -32,19 +32,18 @@ class Gain:
 
 
 def gains(campaign: Campaign) -> list[Gain]:
-    """Return the kept improvements of the running best, the first result of a task not being one.
+    """Return the improvements of the running best, the first result of a task not being one.
 
-    Where the log marks nothing as kept, all improvements. Beside a best of 0 nothing is relative:
-    such a gain is left out.
+    Improvements are what `costs` counts: whatever beat the best of its time, whether or not it was
+    kept. Beside a best of 0 nothing is relative: such a gain is left out.
     """
     went = progress(campaign)
     if went is None:
         return []
-    marked = any(one.status == "keep" for one in campaign.experiments)
     found = []
     for place, gain in enumerate(went.gains):
         now = went.best[place]
-        if gain <= 0 or now is None or (marked and campaign.experiments[place].status != "keep"):
+        if gain <= 0 or now is None:
             continue
         before = abs(now + gain)
         if before > 0:
@@ -105,7 +104,9 @@ def _sentence(
         f"{percent(median(part))} in the {word} half"
         for part, word in ((early, "first"), (late, "second")) if part
     ]  # fmt: skip
-    text = f"{count(len(found), 'gain')}, typically of {' and '.join(halves)} of the campaign"
+    typically = ", typically" if len(found) > 1 else ""
+    text = f"{count(len(found), 'improvement')} of the running best{typically} by"
+    text += f" {' and '.join(halves)} of the campaign"
     if trend is None or trend.low is None:
         return f"{text}; too few for a trend."
     return f"{text}; size against time: rank correlation {number(trend.r)}" + (
@@ -116,7 +117,10 @@ def _sentence(
 def _notes(
     trend: Correlation | None, settings: Correlation | None, moved: Sequence[tuple[int, float]]
 ) -> list[str]:
-    found = ["later gains have less left to gain: small steps are no fault by themselves"]
+    found = [
+        IMPROVEMENT,
+        "later gains have less left to gain: small steps are no fault by themselves",
+    ]
     if trend is None:
         found.append(f"a trend of gains takes {LEAST} of them that differ")
     if not moved:

@@ -53,6 +53,16 @@ def count(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one}" if n == 1 else f"{n:,} {many or one + 's'}"
 
 
+def amount(value: float, one: str) -> str:
+    """Return an amount with its unit.
+
+    >>> amount(1.0, "bit"), amount(0.5034, "bit")
+    ('1 bit', '0.503 bits')
+    """
+    shown = number(value)
+    return f"{shown} {one}" if shown == "1" else f"{shown} {one}s"
+
+
 def listed(words: list[str]) -> str:
     """Join words as people do.
 

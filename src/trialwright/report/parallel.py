@@ -12,7 +12,7 @@ from plotly.colors import sample_colorscale
 
 from trialwright.analysis.importance import Influence
 from trialwright.history import History, Trial
-from trialwright.report import counting, drawing, words
+from trialwright.report import counting, drawing, seeds, words
 from trialwright.report.drawing import Figure
 from trialwright.space import Choice, Ordinal, Parameter
 
@@ -30,7 +30,8 @@ def parallel(history: History, influences: Sequence[Influence]) -> Figure | None
     if len(done) < 2:
         return None
     sign = history.task.objective.sign
-    ranked = sorted(done, key=lambda trial: sign * (trial.value or 0.0))
+    # Of equals the earlier one ranks higher, as it does where the best trial is chosen.
+    ranked = sorted(done, key=lambda trial: (sign * (trial.value or 0.0), -trial.number))
     shown = [
         ranked[i]
         for i in drawing.thinned(len(ranked), LINES, always=range(-min(20, len(ranked)), 0))
@@ -48,7 +49,7 @@ def parallel(history: History, influences: Sequence[Influence]) -> Figure | None
     _add_line(figure, best, axes=axes, ends=(low, high))
     for index, parameter in enumerate(axes):
         _add_ticks(figure, index, _ticks(parameter))
-    metric = history.task.objective.metric
+    measure = seeds.measure(history.task)
     _add_ticks(figure, len(axes), [(0.0, words.number(low)), (1.0, words.number(high))])
     drawing.lay_out(figure, x="", y="", height=430)
     # The last axis has its labels in the margin, where no line runs.
@@ -57,7 +58,7 @@ def parallel(history: History, influences: Sequence[Influence]) -> Figure | None
     figure.update_yaxes(visible=False, range=[-0.16, 1.08])
     figure.update_xaxes(
         tickvals=list(range(len(axes) + 1)),
-        ticktext=[drawing.safe(words.line(name, most=18)) for name in [*order, metric]],
+        ticktext=[drawing.safe(words.line(name, most=18)) for name in [*order, measure]],
         tickangle=-30,
         showgrid=True,
         gridcolor="#999",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from trialwright.app.documents import plain
 from trialwright.campaigns.campaign import Experiment
-from trialwright.campaigns.dataset import CONFIG, METRIC, Kind
+from trialwright.campaigns.dataset import CONFIG, METRIC, OWN, Kind
 from trialwright.expression import Scalar
 from trialwright.history import History, Run, Trial
 from trialwright.insight.ours import campaign_of
@@ -29,7 +29,6 @@ from trialwright.records import (
 from trialwright.task import FRESH
 
 Row = dict[str, Scalar]
-PREDICTED = ("predicted_low", "predicted_high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +86,14 @@ def _columns(text: str) -> tuple[Column, ...]:
 _TRIALS = _columns("""
 trial | int | | number of the trial, from 0
 state | str | | queued, running, done, failed, pruned or cancelled
-status | str | | keep, discard or crash; empty: not judged yet
+status | str | | keep, discard, crash, or other: not decided; empty: not judged yet
 verdict | str | | kept, discarded, unconfirmed or failed: the verdict that stands
 mean | float | metric | mean of the objective over the seeds that are done
 value | float | metric | what the trial is judged by: the study's robust objective over its seeds
 seeds | int | seeds | seeds with a result, fresh ones left out
 by | str | | who proposed it
-category | str | | kind of change: of an edit the one that the code shows, else the declared one
+category | str | | kind of change, by what differs in the code or in the settings
+touched | str | | all kinds that it touches, where there are several
 declared | str | | kind of change as it was declared
 parent | int | | the trial that it changes
 code | str | | version of the code as it was found: results of two versions are not one sample
@@ -105,6 +105,10 @@ description | str | | what changes in the code, or why it was proposed
 predicted_low | float | metric | lower end of what was predicted before it ran
 predicted_high | float | metric | upper end
 predicted_level | float | | probability with which the result was to lie between them
+predicted_result | float | metric | the result that was predicted: that of the first seed
+llm_tokens | float | tokens | what its proposer's language model took, spread over its trials
+llm_usd | float | US dollars | the same, where the price is known
+context_tokens | float | tokens | what that model can read at once
 """)
 
 
@@ -126,7 +130,7 @@ def _trial(trial: Trial, one: Experiment | None) -> Row:
         "value": trial.value,
         "seeds": len(trial.values),
         "by": proposal.by,
-        "category": proposal.category if proposal.edit is None else proposal.edit.inferred,
+        "category": proposal.category if one is None else one.category,
         "declared": proposal.category,
         "parent": proposal.parent,
         "code": trial.code,
@@ -140,13 +144,15 @@ def _trial(trial: Trial, one: Experiment | None) -> Row:
     }
     if one is None:
         return row
-    reported = {k: v for k, v in one.metrics.items() if k not in PREDICTED}
+    reported = {k: v for k, v in one.metrics.items() if k not in OWN}
     return row | {
         "status": one.status,
         "verdict": one.word,
         "mean": one.metric,
         "seconds": one.seconds,
         "memory_gb": one.memory_gb,
+        "touched": one.extra["touched"] or None,
+        **{name: one.metrics.get(name) for name in OWN},
         **{METRIC + name: value for name, value in reported.items()},
     }
 
