@@ -137,11 +137,29 @@ def concept_of(name: str, *, family: str | None = None) -> str | None:
     ('learning_rate', 'weight_decay')
     """
     last = normal(name.rsplit(".", 1)[-1])
-    for kind in lineage(family):
-        own = _families()[kind].get("names") or {}
-        if last in own:
-            return str(own[last])
-    return _by_alias(last) or _by_alias(normal(name))
+    found = _named(last, family) or _by_alias(normal(name))
+    prefix, _, rest = last.partition("_")
+    if found is None and rest and (prefix in _prefixes()):
+        found = _named(rest, family)
+    return found
+
+
+def family_of_prefix(name: str) -> str | None:
+    """Return the kind of model that a parameter's first word names, as in `forest_max_depth`.
+
+    >>> family_of_prefix("svm_c"), family_of_prefix("learning_rate")
+    ('svm', None)
+    """
+    return _prefixes().get(normal(name).partition("_")[0].partition(".")[0])
+
+
+def depth(known: Advice) -> int:
+    """Return how late a value can be settled: 0 always, 1 beside options, 2 beside numbers."""
+    if not known.variants:
+        return 0
+    wanted = [t for v in known.variants for t in (v.given, v.default, *(v.good or ()))]
+    mentioned = {name for text in wanted if isinstance(text, str) and text for name in names(text)}
+    return 2 if mentioned & set(_load("concepts.yaml")) else 1
 
 
 def advice(name: str, *, family: str | None = None) -> Advice | None:
@@ -309,6 +327,23 @@ def _load(name: str) -> Any:
 
 def _families() -> dict[str, dict[str, Any]]:
     return cast("dict[str, dict[str, Any]]", _load("families.yaml"))
+
+
+def _named(name: str, family: str | None) -> str | None:
+    for kind in lineage(family):
+        own = _families()[kind].get("names") or {}
+        if name in own:
+            return str(own[name])
+    return _by_alias(name)
+
+
+@cache
+def _prefixes() -> dict[str, str]:
+    return {
+        str(prefix): kind
+        for kind, facts in _families().items()
+        for prefix in facts.get("prefixes") or ()
+    }
 
 
 @cache

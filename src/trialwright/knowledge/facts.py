@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from itertools import islice
 
 FACTS: Mapping[str, str] = {
     "rows": "cases that a run trains on",
@@ -20,6 +21,7 @@ FACTS: Mapping[str, str] = {
     "length": "steps or tokens of a sequence",
     "epochs": "passes over the data that a run may take, where that is no parameter",
     "parameters": "weights of the model, where none of the parameters changes them",
+    "pretraining_rate": "learning rate that weights were pretrained at, where they are fine-tuned",
 }
 """Name -> what it counts."""
 
@@ -33,6 +35,7 @@ _CASES = (
     "rows|samples|examples|cases|instances|records|observations|images|pictures|sentences|documents"
     "|reviews|sequences|signals|patients|points|data points|graphs|molecules|users|texts"
 )
+_FOR = "(?:for|to|used for)"
 _KINDS = r"(?:[a-z][\w-]*[ -]){0,2}?"
 """A word or two between a number and what it counts: "1,200 noisy training images"."""
 
@@ -40,7 +43,10 @@ _COUNTED = (
     ("labels", rf"{_NUMBER} {_KINDS}labell?ed (?:ones|nodes|papers|{_CASES})"),
     ("labels", rf"{_NUMBER} labels\b(?! per)"),
     ("labels", rf"{_NUMBER} nodes (?:are|is|with) (?:a )?label"),
-    ("rows", rf"{_NUMBER} (?:of (?:them|which) )?(?:for|to|used for) (?:the )?train"),
+    (
+        "rows",
+        rf"{_NUMBER} (?:{_KINDS}[a-z]+s )?(?:of (?:them|which) )?(?:for|to|used for) (?:the )?train",
+    ),
     ("rows", rf"(?:train(?:s|ed|ing)?(?: set)?(?: is| are)?(?: on| of| with|:)) {_NUMBER}"),
     ("rows", rf"{_NUMBER} train(?:ing)? {_KINDS}(?:{_CASES})"),
     ("rows", rf"{_NUMBER} {_KINDS}(?:{_CASES})\b(?! before)"),
@@ -61,6 +67,7 @@ _COUNTED = (
 """The first pattern of a fact that a text matches decides: what is surest stands first."""
 
 _OTHERS = "epochs|parameters|weights|steps|trees|layers|units|neurons|seconds|minutes|hours"
+_TOLD = rf"[a-z]+s {_FOR} (?:the )?train"
 _ANYTHING = rf"{_NUMBER} (?!(?:{_KINDS})(?:{_OTHERS})\b)[a-z-]+s\b"
 """Where no word for cases is used: "50,000 houses"; a large number is taken for their count."""
 _MANY = 100
@@ -75,6 +82,7 @@ _WORDS = {
 }  # fmt: skip
 
 _SHAPE = r"(?:shape|x_train|train|data)\D{0,12}\((\d+), ?(\d+)\)"
+_RATE = r"pre-?trained[^.:;]{0,80}? (?:learning )?rate(?: of|:)? ([\d.]+(?:e-?\d+)?)"
 _SHARES = (
     ("minority", r"(\d+(?:\.\d+)?) ?(?:%|percent)(?: of (?:the )?[a-z]+)?(?: are| is)? positive"),
     ("noise", r"(\d+(?:\.\d+)?) ?(?:%|percent)(?: of)?(?: the)? (?:label noise|labels? (?:are )?"
@@ -93,6 +101,21 @@ def facts_in(text: str, *, loose: bool = True) -> dict[str, float]:
     """
     words = (_WORDS.get(word, word) for word in text[:LONGEST].lower().split())
     low = " ".join(words)
+    found = _counted(low)
+    if loose and "rows" not in found:
+        counts = (_number(match[1], match[2]) for match in re.finditer(_ANYTHING, low))
+        found |= {"rows": count for count in islice((c for c in counts if c >= _MANY), 1)}
+    share = re.search(_TRAINED, low)
+    if share and "rows" in found and not re.search(_TOLD, low):
+        found["rows"] = round(found["rows"] * float(share[1]) / 100)
+    rate = re.search(_RATE, low)
+    if rate:
+        found["pretraining_rate"] = float(rate[1].rstrip("."))
+    return {name: found[name] for name in FACTS if name in found}
+
+
+def _counted(low: str) -> dict[str, float]:
+    """What a text says in numbers with their nouns, and of shares."""
     found: dict[str, float] = {}
     shape = re.search(_SHAPE, low)
     if shape:
@@ -101,19 +124,13 @@ def facts_in(text: str, *, loose: bool = True) -> dict[str, float]:
         match = None if name in found else re.search(pattern, low)
         if match:
             found[name] = _number(match[1], match[2])
-    for match in re.finditer(_ANYTHING, low) if loose else ():
-        if "rows" not in found and _number(match[1], match[2]) >= _MANY:
-            found["rows"] = _number(match[1], match[2])
-    share = re.search(_TRAINED, low)
-    if share and "rows" in found:
-        found["rows"] = round(found["rows"] * float(share[1]) / 100)
     if "classes" not in found and re.search(r"\bbinary\b|\btwo classes\b", low):
         found["classes"] = 2.0
     for name, pattern in _SHARES:
         match = re.search(pattern, low)
         if match:
             found[name] = float(match[1]) / 100
-    return {name: found[name] for name in FACTS if name in found}
+    return found
 
 
 def fact_fault(name: str, value: float) -> str:

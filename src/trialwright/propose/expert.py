@@ -7,7 +7,7 @@ expects (`evidence`) against each other. It keeps no state: everything is read f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
@@ -68,6 +68,7 @@ class Scored:
     move: Move | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class Expert:
     """A practitioner's judgement over a task's space; see the module.
 
@@ -80,6 +81,9 @@ class Expert:
     {'lr': 0.001}
     """
 
+    read: Callable[[Task, History], Evidence] = Evidence.of
+    """How it reads a history; another way shows what it owes to one of the things it goes by."""
+
     @property
     def name(self) -> str:
         """What stands in `Proposal.by`."""
@@ -89,7 +93,7 @@ class Expert:
         self, task: Task, history: History, n: int, rng: np.random.Generator
     ) -> list[Proposal]:
         """Return up to `n` proposals, best first; fewer where the space runs out."""
-        evidence = Evidence.of(task, history)
+        evidence = self.read(task, history)
         proposals: list[Proposal] = []
         if not evidence.values:
             proposals += _opening(evidence, rng)

@@ -6,6 +6,7 @@ It lays the knowledge base over a task's own space and defaults. It knows no his
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +33,8 @@ ADVENTURE = 0.15
 """Share of draws, per parameter, that ignore the belief."""
 KEPT = 0.7
 """Share of the scattered configurations in which an option stays as it is."""
+
+_OPTIMIZERS = r"\b(SGD|Adam|AdamW|NAdam|RAdam|RMSprop|Adagrad|Lion|LBFGS)\b"
 
 _WITHIN = 0.5
 """How far the log density of a normal falls within one deviation."""
@@ -95,7 +98,10 @@ class Prior:
     @cached_property
     def advice(self) -> dict[str, Advice]:
         """What is known, by parameter; nothing is known of those that are absent."""
-        found = {name: knowledge.advice(name, family=self.family) for name in self.space.names}
+        found = {
+            name: knowledge.advice(name, family=knowledge.family_of_prefix(name) or self.family)
+            for name in self.space.names
+        }
         return {name: known for name, known in found.items() if known is not None}
 
     @cached_property
@@ -121,15 +127,27 @@ class Prior:
 
     def concepts(self, configuration: Configuration) -> dict[str, Scalar]:
         """Return a configuration by concept instead of by name, and what kind of metric it has."""
-        return self._metric_kind | {
-            self.advice[name].concept: value
-            for name, value in configuration.items()
-            if name in self.advice
-        }
+        return (
+            self._metric_kind
+            | self._trained_by
+            | {
+                self.advice[name].concept: value
+                for name, value in configuration.items()
+                if name in self.advice
+            }
+        )
+
+    @cached_property
+    def _trained_by(self) -> dict[str, Scalar]:
+        """The optimizer, where the description names one and no parameter does."""
+        named = re.search(_OPTIMIZERS, self.task.description)
+        return {} if named is None or self.named("optimizer") else {"optimizer": named[0].lower()}
 
     @cached_property
     def _metric_kind(self) -> dict[str, Scalar]:
         facts = knowledge.metric_facts(self.task.objective.metric)
+        if facts.numbers:
+            return {"metric": "numbers"}
         return {"metric": "classes"} if facts.classes else {}
 
     def settled(self, name: str, configuration: Configuration) -> Advice | None:
@@ -137,7 +155,13 @@ class Prior:
         known = self.advice.get(name)
         if known is None or not known.variants:
             return known
-        return knowledge.settled(known, self.concepts(configuration), self.facts)
+        beside = self.concepts(configuration)
+        numbers = {
+            concept: float(value)
+            for concept, value in beside.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        return knowledge.settled(known, beside, {**self.facts, **numbers})
 
     def start(self) -> dict[str, Scalar]:
         """Return the first configuration that a practitioner would try; constraints not asked.
@@ -253,7 +277,7 @@ class Prior:
             known = self.advice.get(parameter.name)
             if isinstance(parameter, Choice):
                 return 0
-            return 2 if known is not None and known.variants else 1
+            return 1 if known is None else 1 + knowledge.depth(known)
 
         return sorted(self.space.parameters, key=place)
 
