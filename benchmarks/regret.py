@@ -132,3 +132,78 @@ class Default:
     def is_optimum(self) -> bool:
         """Whether nothing that anyone found beats the default by more than one training's noise."""
         return self.best - self.value <= self.noise_sd
+
+
+FLOOR = 0.05
+"""Share of random's values that may be worse than what counts as worst: one loss of a million
+would else be the mean of all tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """Normalised regret on one task, seed by seed: each has a split, and so an optimum, of its own.
+
+    0 is the best value that anyone saw under the same seed, and 1 is as far from it as a median
+    random configuration, on average over seeds. Random search's trials are draws from the whole
+    space, so the median is over all of them, not over its first one alone.
+    """
+
+    best: tuple[float, ...]
+    """Per seed, in order."""
+    floor: tuple[float, ...]
+    """What a worse value, a failed trial, and no value yet count as."""
+    width: float
+    """The range that counts as 1."""
+
+    @classmethod
+    def of(cls, traces: Traces, *, baseline: str = "random") -> Yardstick:
+        """Read it off all traces of one task; `baseline` must be among them.
+
+        >>> traces = {"random": [[1.0, 3.0, None]], "ours": [[3.0, 5.0, 4.0]]}
+        >>> yardstick = Yardstick.of(traces)
+        >>> yardstick.best, [round(low, 2) for low in yardstick.floor], round(yardstick.width, 2)
+        ((5.0,), [1.1], 3.9)
+        """
+        best, floor, usual = [], [], []
+        for seed, run in enumerate(traces[baseline]):
+            seen = [v for runs in traces.values() for v in runs[seed] if v is not None]
+            finite = [value for value in run if value is not None] or [min(seen)]
+            low = float(np.quantile(finite, FLOOR))
+            best.append(max(seen))
+            floor.append(low)
+            usual.append(float(np.median([low if v is None else max(v, low) for v in run])))
+        width = float(np.mean(np.array(best) - np.array(usual))) or 1.0
+        return cls(tuple(best), tuple(floor), width)
+
+    def regrets(self, runs: Sequence[Values], trials: int) -> list[float]:
+        """Return the regret of the best of the first `trials` trials, one per seed."""
+        return [
+            (best - max(best_so_far(run[:trials], worst=floor)[-1], floor)) / self.width
+            for run, best, floor in zip(runs, self.best, self.floor, strict=True)
+        ]
+
+
+def means(runs: Sequence[Values], trials: int, *, worst: float) -> float:
+    """Return the mean over seeds of the best of the first `trials` trials."""
+    return float(np.mean([best_so_far(run[:trials], worst=worst)[-1] for run in runs]))
+
+
+def improvement(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return AgentHPO's measure in per cent: relative differences of means, averaged over tasks.
+
+    One number per task each, larger better; theirs must not be 0 (arXiv 2402.01881, table 3).
+
+    >>> improvement([0.6, 0.9], [0.5, 0.6])
+    35.0
+    """
+    relative = [(o - t) / abs(t) for o, t in zip(ours, theirs, strict=True)]
+    return round(100 * float(np.mean(relative)), 10)
+
+
+def first_drawn(runs: Sequence[Values], count: int) -> list[float | None]:
+    """Return the first `count` trials of all runs together: each run's first, each second, ...
+
+    >>> first_drawn([[1.0, 2.0], [3.0, None]], 3)
+    [1.0, 3.0, 2.0]
+    """
+    return [value for trials in zip(*runs, strict=True) for value in trials][:count]
