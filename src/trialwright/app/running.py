@@ -21,7 +21,7 @@ from trialwright.errors import TrialwrightError
 from trialwright.execute.runner import Event
 from trialwright.history import History
 from trialwright.propose.estimate import estimate
-from trialwright.report import terminal, write
+from trialwright.report import html, terminal, write
 from trialwright.study import Study
 from trialwright.studyfile import load
 from trialwright.task import Task
@@ -93,6 +93,7 @@ def run(study: Study, output: Output, *, replay: bool = False, wait: bool = True
     Raises:
         TrialwrightError: it can't be run.
     """
+    html.ready()
     trackers = shelves(study.task, study.folder)
     with (
         Notifier(study.task, study.store, _complain) as notifier,

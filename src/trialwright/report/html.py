@@ -39,7 +39,7 @@ PLACES = {"progress": "found", "curves": "searched"}
 
 def to_html(history: History, analysis: FinalAnalysis, told: Telling | None = None) -> str:
     """Render the whole report; `told` is its story, where that is known already."""
-    style, script = template("report.css"), template("report.js")
+    style, script = look() + template("report.css"), template("report.js")
     library = plotly.offline.get_plotlyjs()
     rows = [row(trial, history) for trial in chosen(history, most=ROWS)]
     return (
@@ -84,6 +84,17 @@ def environment(*, autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def look() -> str:
+    """Return the style that the report shares with analyses and the dashboard."""
+    return template("look.css")
+
+
+def ready() -> None:
+    """Read what reports are made of: later, a newer package may lie in its place."""
+    for path in files("trialwright.report").joinpath("templates").iterdir():
+        template(path.name)
 
 
 @cache

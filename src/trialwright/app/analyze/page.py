@@ -17,7 +17,7 @@ from trialwright.app.analyze.telling import cell
 from trialwright.app.campaigns_command import summary
 from trialwright.insight.measured import Measured
 from trialwright.report import markdown, words
-from trialwright.report.html import environment, template
+from trialwright.report.html import environment, look, template
 from trialwright.report.pictures.album import album
 from trialwright.report.pictures.picture import Picture
 
@@ -57,7 +57,7 @@ def to_html(analysis: Analysis, command: str, *, version: str) -> str:
         parts=parts,
         command=command,
         version=version,
-        style=_ours(template("report.css")),
+        style=_ours(look() + template("report.css")),
         script=_ours(script),
         library=_ours(library),
         policy=_policy([one for one in (library, script) if one]),

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.resources import files
 from typing import cast
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from trialwright import __version__
-from trialwright.app.dashboard import board, prose, views
+from trialwright.app.dashboard import assets, board, prose, views
 from trialwright.app.dashboard.feed import Shelf, Watched
 from trialwright.app.dashboard.guard import Door
 from trialwright.app.logs import run_of, trial_of
@@ -32,14 +33,21 @@ class Missing(StudyError):
 
 @cache
 def templates() -> Environment:
-    """Return the templates; what they are given is escaped."""
-    return Environment(
-        loader=PackageLoader("trialwright.app.dashboard"),
+    """Return the templates, all of them read at once; what they are given is escaped.
+
+    A package that is upgraded underneath a dashboard changes nothing of its pages.
+    """
+    folder = files("trialwright.app.dashboard") / "templates"
+    read = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    surroundings = Environment(
+        loader=DictLoader(read),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    surroundings.globals["asset"] = assets.address
+    return surroundings
 
 
 def page(

@@ -7,17 +7,15 @@ import json
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from importlib.resources import files
-from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from trialwright.app.dashboard import actions, pages, tails
+from trialwright.app.dashboard import actions, assets, pages, tails
 from trialwright.app.dashboard.feed import Shelf, Watched
 from trialwright.app.dashboard.guard import Door, Guarded
 from trialwright.errors import TrialwrightError
@@ -27,14 +25,6 @@ LOOK_S = 0.4
 """Seconds between two looks for what is new, while a page is open."""
 BEAT_S = 15.0
 """Seconds of silence after which a stream says that it is still there."""
-
-ASSETS = {
-    "dashboard.css": "text/css",
-    "live.js": "text/javascript",
-    "board.js": "text/javascript",
-    "log.js": "text/javascript",
-    "figures.js": "text/javascript",
-}
 
 
 def application(shelf: Shelf, door: Door) -> Guarded:
@@ -60,6 +50,9 @@ def application(shelf: Shelf, door: Door) -> Guarded:
     for action in (actions.steer, actions.stop, actions.prune, actions.rerun, actions.replicate):
         path = f"/s/{{key}}/{action.__name__}"
         routes.append(Route(path, actions.posted(action), methods=["POST"]))
+    # Read now: the package may be upgraded while the dashboard is up.
+    assets.read()
+    pages.templates()
     app = Starlette(routes=routes)
     app.state.shelf, app.state.door, app.state.said = shelf, door, {}
     return Guarded(app, door)
@@ -92,16 +85,16 @@ def serve(app: Guarded, door: socket.socket) -> None:
 
 async def _asset(request: Request) -> Response:
     name = request.path_params["name"]
-    kept = {"cache-control": "private, max-age=3600"}
-    if name == "plotly.min.js":
-        import plotly
-
-        path = Path(plotly.__file__).parent / "package_data" / name
-        return FileResponse(path, media_type="text/javascript", headers=kept)
-    if name not in ASSETS:
+    found = assets.read().get(name)
+    if found is None:
         return PlainTextResponse("There is no such file.\n", 404)
-    content = files("trialwright.app.dashboard").joinpath("static", name).read_bytes()
-    return Response(content, media_type=ASSETS[name], headers=kept)
+    known = request.headers.get("if-none-match") == found.tag
+    kept = {"etag": found.tag, "cache-control": "private, max-age=31536000, immutable"}
+    if request.query_params.get("v") != found.digest:
+        kept["cache-control"] = "private, no-cache"
+    if known:
+        return Response(status_code=304, headers=kept)
+    return Response(found.content, media_type=found.kind, headers=kept)
 
 
 async def _shelf_events(request: Request) -> Response:
