@@ -282,4 +282,4 @@ def test_the_way_to_the_same_result_is_exact(tmp_path: Path) -> None:
     assert told.direct is not None
     assert told.direct.command == "python train.py"
     assert "study's seed (0)" in told.steps[-1].does
-    assert "numpy 2.1.0" in told.places[0].packages
+    assert "numpy==2.1.0" in told.places[0].packages

@@ -90,7 +90,7 @@ def test_the_best_trials_stand_side_by_side_with_the_first(history: History) -> 
     assert best["mean"] == "0.89"
     assert best["a run takes"] == "14 s"
     assert "better on 6 of 6 seeds" in best["against trial 0"]
-    assert best["against what it was built on"].startswith("8: +0.0")
+    assert best["against what it was built on"].startswith("trial 8: +0.0")
     assert "better on 5 of 6 seeds" in best["against what it was built on"]
     page = part(synthesis(history), "The best trials")
     assert page.count("\n| ") == len(rows) + 1
@@ -199,7 +199,7 @@ def test_wide_predictions_are_said_to_be_wide(tmp_path: Path) -> None:
     rows = [replace(row, predicted=(0.0, 1.0)) for row in PLANTED]
     found = final_analysis(planted(tmp_path, rows)).calibration
     assert found is not None
-    assert found.width.startswith("The intervals were 1 wide (median)")
+    assert found.width.startswith("Half of the intervals were at most 1 wide")
     assert "100% of the results of other trials would have fallen into them, too." in found.width
     assert found.width in synthesis(planted(tmp_path / "again", rows))
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trialwright.history import History
+from trialwright.history import History, Trial
 from trialwright.records import UNKNOWN_SEED, CodeVersion, Machine
 from trialwright.report import counting, seeds, words
 from trialwright.report.asked import Point
@@ -35,7 +35,7 @@ class Place:
 
     named: str
     packages: str
-    """Of the interpreter that ran them; '' where none was asked."""
+    """Of the interpreter that ran them, each as pip takes it; '' where none was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,9 @@ def again(history: History) -> Again:
 
 def _steps(history: History) -> Iterator[Step]:
     best = history.best()
+    if not history.task.command:
+        yield from _of_a_function(best)
+        return
     if best is not None:
         number = best.number
         if best.configuration:
@@ -70,7 +73,8 @@ def _steps(history: History) -> Iterator[Step]:
                 command=f"trialwright show {number} --diff", does="prints what its code changes."
             )
         yield Step(
-            command=f"trialwright rerun {number}", does=f"runs trial {number} under its first seed."
+            command=f"trialwright rerun {number}",
+            does=f"runs trial {number} once more, under its first seed.",
         )
         if not counting.unseeded(history):
             yield Step(
@@ -78,11 +82,17 @@ def _steps(history: History) -> Iterator[Step]:
                 does="runs it under 3 seeds that it has not had.",
             )
     yield Step(
-        command="trialwright run",
-        does="in a copy of the study without its results, searches anew. The study's seed"
+        command=f"trialwright run --folder again --seed {history.seed}",
+        does="searches anew, with its results in the folder again. The study's seed"
         f" ({history.seed}) fixes every draw of a proposer that is no language model; runs that go"
-        " on side by side may end in another order.",
+        " on side by side may end in another order, and then later trials may differ.",
     )
+
+
+def _of_a_function(best: Trial | None) -> Iterator[Step]:
+    """What is left to type where a Python program ran the study, which alone has its function."""
+    if best is not None and best.configuration:
+        yield Step(command="trialwright best --as yaml", does="prints the best configuration.")
 
 
 def _direct(history: History) -> Step | None:
@@ -115,21 +125,24 @@ def _seeds(history: History) -> list[str]:
         for run in trial.runs
         if run.launch.seed != UNKNOWN_SEED
     }
-    return [f"{seeds.name(index)} is {number}" for index, number in sorted(found.items())]
+    return [
+        f"{seeds.name(index)} hands the script {number}" for index, number in sorted(found.items())
+    ]
 
 
 def _code(code: CodeVersion) -> str:
-    commit = f", commit {code.commit[:12]}" if code.commit else ""
+    commit = f", at commit {code.commit[:12]}" if code.commit else ""
     dirty = " with changes" if code.commit and code.dirty else ""
-    files = f": {words.line(words.listed(code.files, most=12))}" if code.files else ""
-    return f"{code.id}{commit}{dirty}{files}"
+    files = words.line(words.listed(code.files, most=12)) if code.files else "no files"
+    return f"{files}{commit}{dirty}. The digest of the contents is {code.id}."
 
 
 def _place(machine: Machine) -> Place:
     parts = [machine.platform, f"Python {machine.python}", words.count(machine.cores, "core")]
     parts += machine.gpus
-    packages = [f"{name} {version}" for name, version in machine.packages.items()]
+    pins = [f"{name}=={version}" for name, version in machine.packages.items()]
+    more = f" # and {len(pins) - PACKAGES} more" if len(pins) > PACKAGES else ""
     return Place(
-        named=f"{words.line(machine.host)}: {', '.join(map(words.line, parts))}",
-        packages=words.line(words.listed(packages, most=PACKAGES)),
+        named=f"Ran on {words.line(machine.host)}: {', '.join(map(words.line, parts))}.",
+        packages=words.line(" ".join(pins[:PACKAGES])) + more,
     )

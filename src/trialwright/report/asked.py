@@ -117,8 +117,9 @@ def seeded(history: History) -> str:
     how = f" (through {words.line(given[0], most=80)})" if given else ""
     return (
         f"Each run is handed one number{how}, from which the script is to draw whatever is random"
-        " in it: initial weights, say, or the order of the data; what that is, it alone knows."
-        " A seed is the same number in every trial, so that trials can be compared seed by seed."
+        " in it: initial weights, say, or the order of the data. Only the script knows what it"
+        " does with it. Every trial gets the same numbers, so that trials can be compared seed by"
+        " seed."
     )
 
 

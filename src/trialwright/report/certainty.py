@@ -68,6 +68,9 @@ def _points(history: History, analysis: FinalAnalysis, best: BestTrial) -> Itera
     )
     if analysis.gain is not None:
         yield f"Gain over the first, in {measure}", analysis.gain.sentence
+    equals = _equals(history.trials[best.number], history)
+    if equals:
+        yield "Equally good", equals
     rival = opening.rivalry(history)
     if rival:
         yield f"Against the next best, in {measure}", _stop(rival)
@@ -75,7 +78,8 @@ def _points(history: History, analysis: FinalAnalysis, best: BestTrial) -> Itera
     if best.verdict and not rival:
         yield f"The verdict on it, in {measure}", _stop(best.verdict)
     if best.claim:
-        means = f" (held against {measure}; {best.yardstick})" if best.yardstick else ""
+        judged = f"judged by {measure}; " if measure != metric else ""
+        means = f" ({judged}{best.yardstick})" if best.yardstick else ""
         yield (
             "Its hypothesis",
             _stop(f"{best.claim}: {best.hypothesis}{means}"),
@@ -87,6 +91,19 @@ def _points(history: History, analysis: FinalAnalysis, best: BestTrial) -> Itera
     stands = outlier(history.trials[best.number])
     if stands is not None:
         yield "A seed of it", standings.apart(stands, history)
+
+
+def _equals(best: Trial, history: History) -> str:
+    """Name the trials with exactly the best one's value; '' where it stands alone."""
+    others = [
+        trial.number
+        for trial in history.done(code=best.code)
+        if trial is not best and trial.value == best.value and not trial.breach
+    ]
+    if not others:
+        return ""
+    whose = "Trial" if len(others) == 1 else "Trials"
+    return f"{whose} {words.listed(others)} came to exactly the same value as trial {best.number}."
 
 
 def _by_means(history: History, best: BestTrial, *, measure: str, metric: str) -> Iterator[Point]:
@@ -113,6 +130,16 @@ def _stop(said: str) -> str:
     return words.line(said).rstrip(".") + "."
 
 
+def verdicts(history: History) -> str:
+    """Say what the words mean that stand for a trial's verdict."""
+    simpler = ", or as good with less code" if history.task.research is not None else ""
+    return (
+        f"Kept: the first result, or better than the best before it{simpler}, with a"
+        f" probability of {history.task.confidence:.0%} or more. Unconfirmed: better, but less"
+        " surely than that, or with nothing known of the noise. Discarded: not better."
+    )
+
+
 def side_by_side(history: History) -> Side | None:
     """Return the table of the best trials; None while there is no best or nothing beside it."""
     if len(standings.leaders(history)) < 2:
@@ -122,7 +149,7 @@ def side_by_side(history: History) -> Side | None:
     return Side(
         headings=tuple(headings),
         rows=tuple(map(tuple, rows)),
-        note=f"The score is {measure}. {standings.PAIRS}",
+        note=f"The score is {measure}. {standings.note(history)}",
         remarks=tuple(standings.sentences(history)),
     )
 

@@ -1,4 +1,4 @@
-"""The report as Markdown, for a pull request or a notebook: the analysis without figures.
+"""The report as Markdown, for a pull request or a notebook: the analysis, its figures as tables.
 
 Text from outside is escaped, so that it neither formats nor becomes HTML where the file is shown.
 """
@@ -10,7 +10,7 @@ from functools import partial
 
 from trialwright import __version__
 from trialwright.history import History
-from trialwright.report import words
+from trialwright.report import tabled, words
 from trialwright.report.final import FinalAnalysis
 from trialwright.report.html import environment, facts, template
 from trialwright.report.rows import chosen, row
@@ -36,6 +36,9 @@ def to_markdown(history: History, analysis: FinalAnalysis, told: Telling | None 
         analysis=analysis,
         told=told or telling(history, analysis),
         facts=facts(history),
+        rises=tabled.rises(history),
+        shares=tabled.shares(analysis.influences, history),
+        curves=tabled.curves(history),
         rows=rows,
         omitted=len(history.trials) - len(rows),
         words=words,

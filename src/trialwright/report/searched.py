@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from trialwright.analysis.compare import HypothesisStatus
 from trialwright.history import History
 from trialwright.insight.measured import Measured
 from trialwright.insight.measures import measured
@@ -19,6 +21,13 @@ _ENDED = {
     "cancelled": "interrupted",
     "going": "going on or interrupted",
 }
+
+_MEANINGS = {
+    "consistent": " (as foretold, but not beyond noise, which is unknown)",
+    "undecided": " (too close to tell)",
+    "open": " (without a result)",
+}
+"""Of the words for where a hypothesis stands that don't say it themselves."""
 
 FEWEST = 5
 """Trials with a verdict below which a search has no behaviour to speak of."""
@@ -81,13 +90,19 @@ def measures_of(history: History) -> tuple[Measured, ...]:
     return cast("tuple[Measured, ...]", history.memo[key])
 
 
+def _foretold(standings: Mapping[HypothesisStatus, int]) -> str:
+    """Say what became of what proposals said about their results, with what the words mean."""
+    counts = [f"{count} {status}{_MEANINGS.get(status, '')}" for status, count in standings.items()]
+    total = words.count(sum(standings.values()), "hypothesis", "hypotheses")
+    return f"{total} came with the proposals: {', '.join(counts)}."
+
+
 def _sentences(history: History, analysis: FinalAnalysis) -> tuple[str, ...]:
     said = []
     if analysis.calibration:
         said.append(f"{analysis.calibration.sentence} {analysis.calibration.width}".strip())
     if analysis.hypotheses:
-        counts = [f"{count} {status}" for status, count in analysis.hypotheses.items()]
-        said.append(f"Hypotheses: {', '.join(counts)}.")
+        said.append(_foretold(analysis.hypotheses))
     if history.refusals and history.task.research is None:  # else its story tells
         noun = words.count(len(history.refusals), "proposal")
         verb = "was" if len(history.refusals) == 1 else "were"

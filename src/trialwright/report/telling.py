@@ -45,6 +45,8 @@ class Telling:
     team: TeamSection | None
     story: Story | None
     again: Again
+    verdicts: str
+    """What the words of a verdict mean."""
 
 
 def telling(history: History, analysis: FinalAnalysis) -> Telling:
@@ -66,6 +68,7 @@ def telling(history: History, analysis: FinalAnalysis) -> Telling:
         team=section(history),
         story=story(history),
         again=again(history),
+        verdicts=certainty.verdicts(history),
     )
 
 

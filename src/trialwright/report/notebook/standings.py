@@ -22,6 +22,12 @@ PAIRS = (
     " is better, whichever way the metric points."
 )
 
+SINGLES = (
+    "Differences are of single runs, so noise may make them; positive is better, whichever way the"
+    " metric points."
+)
+"""Said instead where no trial has several seeds."""
+
 
 def leaders(history: History) -> list[Trial]:
     """Return the best trials, the best one first, and the first trial last if it is none of them.
@@ -39,6 +45,11 @@ def leaders(history: History) -> list[Trial]:
     )
     chosen = order[:MOST]
     return chosen if done[0] in chosen else [*chosen, done[0]]
+
+
+def note(history: History) -> str:
+    """Say what the differences of the table are."""
+    return PAIRS if any(len(trial.values) > 1 for trial in leaders(history)) else SINGLES
 
 
 def table(history: History) -> tuple[list[str], list[list[str]]]:
@@ -129,7 +140,7 @@ def difference(found: Paired | None) -> str:
     if found is None:
         return "no seed in common"
     if found.seeds == 1:
-        return f"{found.difference:+.3g} (one seed)"
+        return f"{found.difference:+.3g} (one seed)" if found.difference else "the same (one seed)"
     if found.interval == (0.0, 0.0):
         return f"the same on all {found.seeds} seeds"
     ends = ""
@@ -158,7 +169,7 @@ def _row(trial: Trial, first: Trial, history: History, *, several: bool) -> list
         cells.append("–")
     else:
         seen = paired(trial, history.trials[parent], sign=sign)
-        cells.append(f"{parent}: {difference(seen)}")
+        cells.append(f"trial {parent}: {difference(seen)}")
     return cells
 
 

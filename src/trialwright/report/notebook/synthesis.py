@@ -128,7 +128,7 @@ def _standings(history: History) -> list[str]:
         return []
     heads, rows = standings.table(history)
     noted = [f"- {text(sentence)}" for sentence in standings.sentences(history)]
-    lines = ["## The best trials", "", *_table(heads, rows), "", standings.PAIRS]
+    lines = ["## The best trials", "", *_table(heads, rows), "", standings.note(history)]
     return [*lines, "", *noted] if noted else lines
 
 
