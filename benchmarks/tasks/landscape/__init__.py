@@ -1,0 +1,1 @@
+"""The landscape task: its training script, study file and default configuration."""
