@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from itertools import islice
 
 FACTS: Mapping[str, str] = {
     "rows": "cases that a run trains on",
@@ -35,7 +34,7 @@ _CASES = (
     "rows|samples|examples|cases|instances|records|observations|images|pictures|sentences|documents"
     "|reviews|sequences|signals|patients|points|data points|graphs|molecules|users|texts"
 )
-_FOR = "(?:for|to|used for)"
+_FOR = "(?:for|to|used for) (?:the )?"
 _KINDS = r"(?:[a-z][\w-]*[ -]){0,2}?"
 """A word or two between a number and what it counts: "1,200 noisy training images"."""
 
@@ -43,10 +42,7 @@ _COUNTED = (
     ("labels", rf"{_NUMBER} {_KINDS}labell?ed (?:ones|nodes|papers|{_CASES})"),
     ("labels", rf"{_NUMBER} labels\b(?! per)"),
     ("labels", rf"{_NUMBER} nodes (?:are|is|with) (?:a )?label"),
-    (
-        "rows",
-        rf"{_NUMBER} (?:{_KINDS}[a-z]+s )?(?:of (?:them|which) )?(?:for|to|used for) (?:the )?train",
-    ),
+    ("rows", rf"{_NUMBER} (?:{_KINDS}[a-z]+s )?(?:of (?:them|which) )?{_FOR}train"),
     ("rows", rf"(?:train(?:s|ed|ing)?(?: set)?(?: is| are)?(?: on| of| with|:)) {_NUMBER}"),
     ("rows", rf"{_NUMBER} train(?:ing)? {_KINDS}(?:{_CASES})"),
     ("rows", rf"{_NUMBER} {_KINDS}(?:{_CASES})\b(?! before)"),
@@ -67,7 +63,7 @@ _COUNTED = (
 """The first pattern of a fact that a text matches decides: what is surest stands first."""
 
 _OTHERS = "epochs|parameters|weights|steps|trees|layers|units|neurons|seconds|minutes|hours"
-_TOLD = rf"[a-z]+s {_FOR} (?:the )?train"
+_TOLD = rf"[a-z]+s {_FOR}train"
 _ANYTHING = rf"{_NUMBER} (?!(?:{_KINDS})(?:{_OTHERS})\b)[a-z-]+s\b"
 """Where no word for cases is used: "50,000 houses"; a large number is taken for their count."""
 _MANY = 100
@@ -104,7 +100,8 @@ def facts_in(text: str, *, loose: bool = True) -> dict[str, float]:
     found = _counted(low)
     if loose and "rows" not in found:
         counts = (_number(match[1], match[2]) for match in re.finditer(_ANYTHING, low))
-        found |= {"rows": count for count in islice((c for c in counts if c >= _MANY), 1)}
+        rows = next((count for count in counts if count >= _MANY), None)
+        found |= {} if rows is None else {"rows": rows}
     share = re.search(_TRAINED, low)
     if share and "rows" in found and not re.search(_TOLD, low):
         found["rows"] = round(found["rows"] * float(share[1]) / 100)
