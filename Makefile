@@ -20,7 +20,7 @@ BIN := .venv/bin
 
 help:
 	echo "make demo    install, then tune the digits example: ten trials, under two minutes"
-	echo "make test    install, then run the whole test suite"
+	echo "make test    install, then run the whole test suite; with TRIALWRIGHT_THOROUGH=1 every random round of it"
 	echo "make env     install only: .venv with every extra; Chromium, PostgreSQL and bubblewrap for their tests"
 	echo "make torch   add PyTorch to .venv, for examples/pytorch and the tests that need it"
 	echo "make check   format, lint, types, layers, and the quick tests"

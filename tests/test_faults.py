@@ -14,22 +14,23 @@ from benchmarks.breaking.plan import KINDS, planned
 from benchmarks.faults import TARGETS, play, totals
 
 from tests.execute.orders import Heard, script
+from tests.thoroughness import repeats
 from trialwright.execute.local import LocalRunner
 from trialwright.execute.underway import recorded
 from trialwright.task import RunnerPlan
 
 NAUGHTY = tuple(name for name in KINDS if "run-" in name)
 
-GROUPS: dict[str, tuple[tuple[str, ...], int]] = {
-    "killed": (("coordinator", "guard", "coordinator+guard", "run"), 100),
-    "naughty": (NAUGHTY, 50),
-    "disk": (("disk-full",), 24),
-    "clock": (("clock-jump",), 3),
-    "server": (("postgres-restart",), 10),
-    "model": (("endpoint-down", "endpoint-slow", "endpoint-garbage"), 12),
-    "ray": (("ray-node",), 1),
+GROUPS: dict[str, tuple[tuple[str, ...], int, int]] = {
+    "killed": (("coordinator", "guard", "coordinator+guard", "run"), 30, 100),
+    "naughty": (NAUGHTY, 14, 50),
+    "disk": (("disk-full",), 6, 24),
+    "clock": (("clock-jump",), 2, 3),
+    "server": (("postgres-restart",), 4, 10),
+    "model": (("endpoint-down", "endpoint-slow", "endpoint-garbage"), 3, 12),
+    "ray": (("ray-node",), 1, 1),
 }
-"""Kinds and rounds of each test: 200 rounds in all."""
+"""Kinds of each test, and its rounds, quick and thorough: 60 or 200 in all."""
 
 HELD = """
 import os, time
@@ -41,10 +42,13 @@ while not os.path.exists("../go"):
 
 
 def test_every_fault_has_its_round() -> None:
-    """The groups below hold each kind once, and 200 rounds."""
-    named = [kind for kinds, _ in GROUPS.values() for kind in kinds]
+    """The groups hold each kind once, and 60 rounds or 200; each kind gets its turn in either."""
+    named = [kind for kinds, _, _ in GROUPS.values() for kind in kinds]
     assert sorted(named) == sorted(KINDS)
-    assert sum(rounds for _, rounds in GROUPS.values()) == 200
+    for form, rounds in ((1, 60), (2, 200)):
+        plans = [planned(group[form], seed=1, only=group[0]) for group in GROUPS.values()]
+        assert sum(map(len, plans)) == rounds
+        assert {one.kind for plan in plans for one in plan} == set(KINDS)
 
 
 def test_rounds_are_shared_out() -> None:
@@ -69,7 +73,8 @@ def _marks(group: str) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize("group", [pytest.param(name, marks=_marks(name)) for name in GROUPS])
 def test_nothing_is_lost_or_done_twice(group: str, tmp_path: Path) -> None:
     """Whatever is broken at whatever moment: each run ends once, nothing is left or torn."""
-    kinds, rounds = GROUPS[group]
+    kinds, *forms = GROUPS[group]
+    rounds = repeats(*forms)
     table = play(planned(rounds, seed=1, only=kinds), tmp_path)
     assert [row.counts.notes for row in table.values() if row.counts.notes] == []
     found = totals(table)

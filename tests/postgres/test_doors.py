@@ -23,6 +23,7 @@ import pytest
 from tests.app.commands import TRAIN, clear, command, environment, lay_out, ran
 from tests.postgres.server import PASSWORD, PostgresServer
 from tests.postgres.warm import Starter
+from tests.thoroughness import repeats
 from trialwright.history import History, read
 from trialwright.postgres.ledger import PostgresLedger
 from trialwright.records import Launch, Opened
@@ -31,7 +32,7 @@ from trialwright.task import LedgerPlan
 
 LIMIT_S = 100.0
 LEASE = "2s"
-KILLS = int(os.environ.get("TRIALWRIGHT_KILLS", "5"))
+KILLS = int(os.environ.get("TRIALWRIGHT_KILLS") or repeats(3, 5))
 """Rounds of the test that kills coordinators."""
 
 

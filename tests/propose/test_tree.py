@@ -26,6 +26,7 @@ from tests.propose.proposer_conformance import (
     smooth,
     task_of,
 )
+from tests.thoroughness import repeats
 from trialwright.analysis.ucb import Node, lineage, nodes
 from trialwright.history import History, read
 from trialwright.propose import words
@@ -406,7 +407,7 @@ def admitted(folder: Path) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_the_tree_survives_kill_9_and_resume(tmp_path: Path) -> None:
-    """Killed three times, a study grows the very tree of one that ran through.
+    """Killed again and again, a study grows the very tree of one that ran through.
 
     The same trials under the same parents with the same scores, and the same next parent; and so
     at each kill, for the part that was grown by then.
@@ -414,7 +415,7 @@ def test_the_tree_survives_kill_9_and_resume(tmp_path: Path) -> None:
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     assert start(whole).wait(timeout=90) == 0
     expected = results(whole)
-    for trials in (3, 6, 9):
+    for trials in range(3, 3 * repeats(2, 3) + 1, 3):
         process = start(torn)
         while admitted(torn) < trials and process.poll() is None:
             time.sleep(0.01)

@@ -16,6 +16,7 @@ import yaml
 from tests.llm.servers import Calls, Request, final, serving
 from tests.llm.tasks import agent
 from tests.report.notebooks import Claimant, dial_task, dialled, ran, score, task
+from tests.thoroughness import repeats
 from trialwright.analysis import claims, memory
 from trialwright.analysis.beliefs import Belief
 from trialwright.analysis.blocks import course, due
@@ -267,7 +268,7 @@ def test_established_claims_are_principles(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_memory_keeps_its_bound_and_its_principles_over_2000_trials(tmp_path: Path) -> None:
+def test_memory_keeps_its_bound_and_its_principles_over_many_trials(tmp_path: Path) -> None:
     """After every block at most 200 lines, and every claim that code calls established is there."""
     counts: list[int] = []
 
@@ -280,12 +281,16 @@ def test_memory_keeps_its_bound_and_its_principles_over_2000_trials(tmp_path: Pa
             assert all(one.claim.text in text for one in sure)
             counts.append(len(sure))
 
+    trials = repeats(500, 2000)
     with SimulatedRunner(dialled, slots=2) as runner:
         study = Study(
-            dial_task(trials=2000, block=400), tmp_path, runner=runner, proposer=Claimant()
+            dial_task(trials=trials, block=trials // 5),
+            tmp_path,
+            runner=runner,
+            proposer=Claimant(),
         )
         history = study.run(watch)
-    assert len(history.trials) == 2000
+    assert len(history.trials) == trials
     assert len(counts) == 5
     assert counts[-1] == 8
 

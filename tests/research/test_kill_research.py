@@ -13,9 +13,11 @@ import pytest
 from benchmarks.breaking.code import CodeScene
 
 from tests.research.conftest import git
+from tests.thoroughness import repeats
 from trialwright.study import Study
 from trialwright.studyfile import load
 
+ROUNDS = repeats(2, 5)
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "research_kill9.py"
 
 
@@ -23,14 +25,14 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "research_kill9.py"
 def test_killed_at_random_moments() -> None:
     """`kill -9` loses no commit, patch or row, and leaves the user's checkout as it was."""
     done = subprocess.run(
-        [sys.executable, str(BENCHMARK), "--rounds", "5", "--seed", "1"],
+        [sys.executable, str(BENCHMARK), "--rounds", str(ROUNDS), "--seed", "1"],
         capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
     counts = json.loads(done.stdout.splitlines()[-1])
-    assert counts["rounds"] == 5
+    assert counts["rounds"] == ROUNDS
     assert counts["finished"] >= 15
     assert counts["ok"], done.stdout
 

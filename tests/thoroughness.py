@@ -1,0 +1,15 @@
+"""How often a test repeats what it draws at random: some rounds at a desk, all for a commit.
+
+`TRIALWRIGHT_THOROUGH=1` asks for all of them, as `.ci/run` does.
+"""
+
+from __future__ import annotations
+
+import os
+
+VARIABLE = "TRIALWRIGHT_THOROUGH"
+
+
+def repeats(quick: int, thorough: int) -> int:
+    """Return how many rounds a test plays: `quick` ones, or all where thoroughness is asked for."""
+    return thorough if os.environ.get(VARIABLE, "") not in ("", "0") else quick
