@@ -170,6 +170,33 @@ def test_paper_has_every_part_and_no_cut_figure(browser, report: Path) -> None:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+def test_figures_keep_their_height_and_fit_paper(browser, report: Path) -> None:
+    """A window made narrower flattens no figure; a wide one prints at the width of a page."""
+    page = opened(browser, report, width=1280)
+    drawn = (
+        "return [...document.querySelectorAll('.plot > .plot-container .main-svg:first-child')]"
+        ".map(s => [s.clientWidth, s.clientHeight])"
+    )
+    before = page.execute_script(drawn)
+    assert len(before) > 2
+    fitted = (
+        "const [width, done] = arguments; document.body.style.width = width;"
+        "Promise.all([...document.querySelectorAll('.plot')].map(Plotly.Plots.resize)).then(done)"
+    )
+    page.execute_async_script(fitted, "700px")
+    narrow = page.execute_script(drawn)
+    assert [height for _, height in narrow] == [height for _, height in before]
+    assert max(width for width, _ in narrow) <= 700
+    page.execute_async_script(fitted, "")
+    page.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    paper = page.execute_script(drawn)
+    assert max(width for width, _ in paper) <= PAPER
+    assert [height for _, height in paper] == [height for _, height in before]
+    page.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    page.execute_async_script(fitted, "")
+    assert page.execute_script(drawn) == before
+
+
 @pytest.mark.parametrize("name", ["report", "robust"])
 def test_all_parts_fit_a_phone_when_opened(
     browser, request: pytest.FixtureRequest, name: str

@@ -1,5 +1,8 @@
 "use strict";
 (() => {
+  // What fits within the margins of A4 and of Letter, in CSS pixels.
+  const PAPER = 680;
+
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
   const draw = (holder) => {
@@ -10,6 +13,8 @@
       spec.layout.font.size = 11;
       if (spec.layout.xaxis.ticktext) spec.layout.xaxis.tickangle = -60;
     }
+    // What is fitted to a new width takes its height from its holder.
+    plot.style.height = `${spec.layout.height}px`;
     Plotly.newPlot(plot, spec.data, spec.layout, { responsive: true, displayModeBar: false });
   };
 
@@ -52,10 +57,16 @@
       else if (row) toggle(row, document.getElementById(`trial-${row.querySelector(".open").textContent}`).hidden);
     });
   }
-  // On paper nothing can be opened any more.
+  const plots = () => all(".plot").filter((plot) => plot.layout);
+
+  // On paper nothing can be opened any more, and a page is narrower than most windows.
   window.addEventListener("beforeprint", () => {
+    for (const plot of plots()) Plotly.relayout(plot, { width: PAPER, height: plot.clientHeight });
     for (const details of all("details")) details.open = true;
     const rows = all("tr.row");
     if (rows.length <= 12) for (const row of rows) toggle(row, true);
+  });
+  window.addEventListener("afterprint", () => {
+    for (const plot of plots()) Plotly.relayout(plot, { width: null, height: null, autosize: true });
   });
 })();
