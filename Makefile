@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE :=
 UV := $(or $(shell command -v uv 2>/dev/null),.boot/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help env sync browser postgres sandbox torch demo test check bench wheel clean
+.PHONY: help env sync browser postgres sandbox torch rivals demo test check bench wheel clean
 .SILENT:
 
 help:
@@ -23,6 +23,7 @@ help:
 	echo "make test    install, then run the whole test suite; with TRIALWRIGHT_THOROUGH=1 every random round of it"
 	echo "make env     install only: .venv with every extra; Chromium, PostgreSQL and bubblewrap for their tests"
 	echo "make torch   add PyTorch to .venv, for examples/pytorch and the tests that need it"
+	echo "make rivals  build environments for SMAC3 and HEBO, which benchmarks/suite.py compares with"
 	echo "make check   format, lint, types, layers, and the quick tests"
 	echo "make bench   every benchmark in its short form; 'make bench FLAGS=' in full"
 	echo "make wheel   build dist/trialwright-*.whl"
@@ -58,6 +59,17 @@ torch: sync .boot/bin/python
 	$(BIN)/python -c 'import importlib.util as i, sys; sys.exit(not i.find_spec("torch"))' || \
 	  .boot/bin/python -m pip --python $(BIN)/python install -qq --disable-pip-version-check $(TORCH)
 
+# Each in an environment of its own, since HEBO needs another NumPy. What can't be built is left out.
+rivals: .boot/bin/python
+	for name in smac hebo; do \
+	  test benchmarks/.envs/$$name/.built -nt benchmarks/rivals/$$name.txt && continue; \
+	  rm -f benchmarks/.envs/$$name/.built; \
+	  .boot/bin/python -m venv benchmarks/.envs/$$name || { failed=1; continue; }; \
+	  pip="benchmarks/.envs/$$name/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary"; \
+	  { test $$name != hebo || $$pip $(TORCH); } && $$pip -r benchmarks/rivals/$$name.txt \
+	    && touch benchmarks/.envs/$$name/.built || { echo "$$name can't be installed"; failed=1; }; \
+	done; test -z "$$failed"
+
 demo: sync
 	$(BIN)/trialwright demo runs/demo
 
@@ -73,7 +85,7 @@ check: sync
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not browser"
 
 bench: sync
-	for script in kill9 faults overhead peers team prompt_growth doors seeds verdicts campaign; do \
+	for script in kill9 faults overhead peers suite team prompt_growth doors seeds verdicts campaign; do \
 	  echo "== benchmarks/$$script.py $(FLAGS)"; \
 	  $(BIN)/python benchmarks/$$script.py $(FLAGS) || failed=1; \
 	done; test -z "$$failed"

@@ -1,7 +1,8 @@
-"""The methods that the peers benchmark compares, each as its trials in order.
+"""The methods that the benchmarks compare, each as its trials in order.
 
-Peers run natively, by Optuna's own ask and tell, so that nothing of ours can hold them back. Ours
-runs as a study does. It knows no statistics.
+Peers run natively, by their own ask and tell, so that nothing of ours can hold them back: Optuna's
+samplers in this process, SMAC3 and HEBO in environments of their own (`rivals`). Ours runs as a
+study does. It knows no statistics.
 
 Optuna's TPE and GP draw their first ten trials at random, so in ten trials they would be random
 search by another name. Here they start modelling after `STARTUP`; `tpe-stock` and `gp-stock` are
@@ -10,24 +11,42 @@ Optuna's own settings.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import optuna
 
 import trialwright
-from benchmarks.ours import play_expert
-from benchmarks.tasks.evaluation import CACHE, code_of, default_of, evaluate, store, task_of
+from benchmarks.ours import LACKING, Lacking, Step, play_expert
+from benchmarks.rivals import client
+from benchmarks.tasks.evaluation import (
+    CACHE,
+    HERE,
+    code_of,
+    default_of,
+    evaluate,
+    imported,
+    store,
+    task_of,
+)
 from trialwright.expression import Scalar
-from trialwright.space import Choice, Float, Int, Ordinal, Parameter
+from trialwright.space import Choice, Configuration, Float, Int, Ordinal, Parameter
+from trialwright.task import Task
 
 STARTUP = 4
-"""Random trials before a peer's model speaks."""
+"""Trials before a peer's model speaks; a default that it is given is one of them."""
+ASKED_AGAIN = 100
+"""Suggestions in a row that may break a constraint before one counts as a failed trial."""
 
 Make = Callable[[int], optuna.samplers.BaseSampler]
 Trial = tuple[Mapping[str, Scalar], float | None]
@@ -40,6 +59,22 @@ class Peer:
 
     make: Make
     default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """An optimiser with an environment of its own, and whether it is given the default."""
+
+    name: str
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The expert: whether the space states the default, and what the expert has to do without."""
+
+    default: bool = False
+    lacking: Lacking | None = None
 
 
 def _tpe(seed: int) -> optuna.samplers.BaseSampler:
@@ -70,47 +105,162 @@ PEERS: Mapping[str, Peer] = {
     "gp+default": Peer(_gp, default=True),
     "cmaes+default": Peer(_cmaes, default=True),
 }
-OURS: Mapping[str, bool] = {"expert": True, "expert-blind": False}
-"""Whether the space states its defaults; without them the expert has its knowledge alone."""
+RIVALS: Mapping[str, Rival] = {
+    f"{name}{'+default' * default}": Rival(name, default)
+    for default in (False, True)
+    for name in client.NAMES
+}
+OURS: Mapping[str, Own] = {
+    "expert": Own(default=True),
+    "expert-blind": Own(),
+    **{f"expert-blind-no-{lacking}": Own(lacking=lacking) for lacking in LACKING},
+}
+"""Without defaults the expert has its knowledge alone; ablations are without them."""
 
-METHODS = (*OURS, *PEERS)
+METHODS = (*OURS, *PEERS, *RIVALS)
 USUAL = ("expert", "random", "tpe", "gp", "random+default", "tpe+default", "gp+default")
 
 
+def given_default(method: str) -> bool:
+    """Say whether a method is given the task's default configuration."""
+    return ({**PEERS, **RIVALS, **OURS})[method].default
+
+
+def missing(method: str) -> str:
+    """Say what keeps a method from running here; '' if nothing does."""
+    if method in RIVALS:
+        return client.missing(RIVALS[method].name)
+    if method.startswith("gp") and not find_spec("torch"):
+        return "torch is not installed (`make torch`)"
+    return ""
+
+
 def play(task: str, method: str, seed: int, trials: int) -> list[Trial]:
-    """Return the trials of `method`, in order.
+    """Return the trials of `method`, in order."""
+    return [(s.configuration, s.value) for s in trace(task, method, seed, trials)]
 
-    What a method did is remembered under its code, so that an interrupted benchmark goes on.
+
+def trace(task: str, method: str, seed: int, trials: int, *, cache: Path = CACHE) -> list[Step]:
+    """Return what `method` did, step by step.
+
+    It is remembered under the method's code, so that an interrupted benchmark goes on.
     """
-    path = CACHE / "traces" / task / f"{method}-{seed}-{trials}-{_version(task, method)}.json"
+    path = trace_file(task, method, seed, trials, cache=cache)
     if path.is_file():
-        return [(configuration, value) for configuration, value in json.loads(path.read_text())]
+        return [Step(*row) for row in json.loads(path.read_text())]
     if method in OURS:
-        played = play_expert(task, seed, trials, defaults=OURS[method])
+        own = OURS[method]
+        steps = play_expert(
+            task, seed, trials, defaults=own.default, lacking=own.lacking, cache=cache
+        )
     else:
-        played = _play_peer(task, PEERS[method], seed=seed, trials=trials)
-    store(path, played)
-    return played
+        stated = task_of(task)
+        with _opened(stated, method, seed=seed, trials=trials) as asked:
+            steps = list(_play_peer(stated, asked, seed=seed, trials=trials, cache=cache))
+    store(path, [(dict(s.configuration), s.value, s.seconds) for s in steps])
+    return steps
 
 
-def _play_peer(name: str, peer: Peer, *, seed: int, trials: int) -> list[Trial]:
-    """Run an Optuna study as Optuna's manual shows it."""
-    logging.getLogger("optuna").setLevel(logging.WARNING)
-    task = task_of(name)
-    study = optuna.create_study(direction=task.objective.direction, sampler=peer.make(seed))
-    if peer.default:
-        study.enqueue_trial(default_of(name))
-    played: list[Trial] = []
-    for _ in range(trials):
-        trial = study.ask()
-        configuration = {p.name: _suggested(trial, p) for p in task.space.parameters}
-        value = evaluate(name, configuration, seed).value(task.objective)
+def trace_file(task: str, method: str, seed: int, trials: int, *, cache: Path = CACHE) -> Path:
+    """Return where the trajectory of a method is remembered."""
+    name = f"{method}-{seed}-{trials}-{_version(task, method)}.json"
+    return cache / "traces" / task / name
+
+
+class Asked(Protocol):
+    """A peer at work: asked for a configuration, told what came of it."""
+
+    def ask(self) -> dict[str, Scalar]:
+        """Return what to train next."""
+
+    def tell(self, value: float | None) -> None:
+        """Take the objective of what was asked last; None: the training failed."""
+
+
+class _Sampled:
+    """An Optuna study, led as its manual shows it: failed trials are those that it leaves out."""
+
+    def __init__(self, task: Task, sampler: optuna.samplers.BaseSampler) -> None:
+        logging.getLogger("optuna").setLevel(logging.ERROR)
+        self._space = task.space
+        self._study = optuna.create_study(direction=task.objective.direction, sampler=sampler)
+        self._trial: optuna.Trial | None = None
+
+    def start_from(self, default: Configuration) -> None:
+        """Have the default tried first."""
+        self._study.enqueue_trial(dict(default))
+
+    def ask(self) -> dict[str, Scalar]:
+        """Suggest value by value, so that a condition is known before what depends on it."""
+        self._trial = self._study.ask()
+        values: dict[str, Scalar] = {}
+        while missing := [name for name in self._space.active(values) if name not in values]:
+            values |= {name: _suggested(self._trial, self._space[name]) for name in missing}
+        return self._space.canonical(values)
+
+    def tell(self, value: float | None) -> None:
+        """End the trial."""
+        assert self._trial is not None
         if value is None:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._study.tell(self._trial, state=optuna.trial.TrialState.FAIL)
         else:
-            study.tell(trial, value)
-        played.append((configuration, value))
-    return played
+            self._study.tell(self._trial, value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Minimising:
+    """A rival, which is told losses."""
+
+    rival: client.Rival
+    sign: int
+
+    def ask(self) -> dict[str, Scalar]:
+        """Ask the rival."""
+        return self.rival.ask()
+
+    def tell(self, value: float | None) -> None:
+        """Turn the objective into a loss."""
+        self.rival.tell(None if value is None else -self.sign * value)
+
+
+@contextmanager
+def _opened(task: Task, method: str, *, seed: int, trials: int) -> Iterator[Asked]:
+    """Start a peer on a task."""
+    default = default_of(task.name) if given_default(method) else None
+    if method in PEERS:
+        sampled = _Sampled(task, PEERS[method].make(seed))
+        if default is not None:
+            sampled.start_from(default)
+        yield sampled
+        return
+    with client.Rival(
+        RIVALS[method].name,
+        task.space,
+        seed=seed,
+        trials=trials,
+        startup=STARTUP,
+        default=default,
+    ) as rival:
+        yield _Minimising(rival, task.objective.sign)
+
+
+def _play_peer(task: Task, asked: Asked, *, seed: int, trials: int, cache: Path) -> Iterator[Step]:
+    """Lead a peer through its trials.
+
+    What breaks a constraint is told as failed and asked anew, as it costs no training.
+    """
+    for _ in range(trials):
+        value, seconds = None, 0.0
+        for _ in range(ASKED_AGAIN):
+            start = time.perf_counter()
+            configuration = asked.ask()
+            seconds += time.perf_counter() - start
+            if not task.space.check(configuration):
+                value = evaluate(task.name, configuration, seed, cache=cache).value(task.objective)
+                break
+            asked.tell(None)
+        asked.tell(value)
+        yield Step(configuration, value, seconds)
 
 
 def _suggested(trial: optuna.Trial, parameter: Parameter) -> Scalar:
@@ -125,11 +275,34 @@ def _suggested(trial: optuna.Trial, parameter: Parameter) -> Scalar:
 
 @lru_cache
 def _version(task: str, method: str) -> str:
-    """Digest of all that the method's trials depend on."""
-    parts = [code_of(task), optuna.__version__, Path(__file__).read_text()]
-    if method in OURS:
-        root = Path(trialwright.__file__).parent
-        parts += [file.read_text() for file in sorted(root.rglob("*.py"))]
-        parts += [file.read_text() for file in sorted(root.rglob("*.yaml"))]
-        parts.append((Path(__file__).parent / "ours.py").read_text())
+    """Digest of all that the method's trials depend on: the task, and the method's own code."""
+    here = Path(__file__).parent
+    stated = [(HERE / task / name).read_text() for name in ("study.yaml", "default.yaml")]
+    parts = [code_of(task), *stated, _code(Path(__file__))]
+    if method in PEERS:
+        parts.append(optuna.__version__)
+    elif method in RIVALS:
+        name = RIVALS[method].name
+        parts += [
+            _code(here / "rivals" / file) for file in ("client.py", "server.py", f"{name}.py")
+        ]
+        parts.append((here / "rivals" / f"{name}.txt").read_text())
+    else:
+        parts += [_code(here / "ours.py"), _ours()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+@lru_cache
+def _ours() -> str:
+    """The code that the expert's proposals depend on, and what it knows."""
+    package = Path(trialwright.__file__).parent
+    modules, _ = imported(
+        package / "propose" / "expert.py", package="trialwright", root=package.parent
+    )
+    known = sorted((package / "knowledge").glob("*.yaml"))
+    return "\0".join([*map(_code, modules), *(path.read_text() for path in known)])
+
+
+def _code(path: Path) -> str:
+    """A module without its comments."""
+    return ast.dump(ast.parse(path.read_text()))

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -31,7 +30,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import regret
 from benchmarks.contenders import METHODS, USUAL, Trial, play
 from benchmarks.tasks.data import DataError
-from benchmarks.tasks.evaluation import AGENTHPO, NAMES, default_of, evaluate, missing, task_of
+from benchmarks.tasks.evaluation import (
+    AGENTHPO,
+    NAMES,
+    default_of,
+    evaluate,
+    missing,
+    one_thread,
+    task_of,
+)
 from trialwright.expression import Scalar
 
 MARKS = (1, 3, 5, 10)
@@ -72,7 +79,7 @@ def measure(plan: Plan) -> dict[str, Result]:
     with ProcessPoolExecutor(
         plan.workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_one_thread,
+        initializer=one_thread,
     ) as pool:
         jobs = {
             pool.submit(play, task, method, seed, plan.trials): (task, method, seed)
@@ -132,15 +139,6 @@ def _value(task: str, configuration: Mapping[str, Scalar], seed: int) -> float:
     value = evaluate(task, configuration, seed).value(objective)
     # A configuration that diverges under another seed is as bad as nothing.
     return -objective.sign * 1e9 if value is None else value
-
-
-def _one_thread() -> None:
-    """More threads per worker than cores would slow every training down."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    if find_spec("torch"):
-        import torch
-
-        torch.set_num_threads(1)
 
 
 def figures(plan: Plan, results: Mapping[str, Result]) -> dict[str, object]:

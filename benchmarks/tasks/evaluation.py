@@ -180,6 +180,15 @@ def trained(train: Train, configuration: Mapping[str, Scalar], seed: int) -> Eva
     return Evaluation(tuple(points), time.perf_counter() - start, failure)
 
 
+def one_thread() -> None:
+    """Train with one thread: more of them per worker than cores would slow every training down."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(1)
+
+
 def store(path: Path, value: object) -> None:
     """Write JSON under a temporary name and rename it, so that no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,8 +211,13 @@ def code_of(name: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def imported(script: Path) -> tuple[tuple[Path, ...], frozenset[str]]:
-    """Return the files of `benchmarks` that a script runs, itself included, and the libraries."""
+def imported(
+    script: Path, *, package: str = "benchmarks", root: Path = ROOT
+) -> tuple[tuple[Path, ...], frozenset[str]]:
+    """Return the files of `package` below `root` that a script runs, and what libraries.
+
+    What the package itself names is not followed: it may load that on demand.
+    """
     modules, libraries, left = set[Path](), set[str](), [script]
     while left:
         path = left.pop()
@@ -211,9 +225,10 @@ def imported(script: Path) -> tuple[tuple[Path, ...], frozenset[str]]:
             continue
         modules.add(path)
         for name in _imports(_tree(path)):
-            place = ROOT.joinpath(*name.split(".")).with_suffix(".py")
-            if name.startswith("benchmarks.") and place.is_file():
-                left.append(place)
+            if name.startswith(f"{package}."):
+                place = root.joinpath(*name.split("."))
+                places = (place.with_suffix(".py"), place / "__init__.py")
+                left += [place for place in places if place.is_file()]
             libraries.add(name.partition(".")[0])
     return tuple(sorted(modules)), frozenset(libraries - _APART - sys.stdlib_module_names)
 
