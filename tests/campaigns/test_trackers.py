@@ -9,8 +9,9 @@ import pytest
 
 from trialwright.campaigns.given import given
 from trialwright.campaigns.mlflow import is_mlflow_folder, mlflow_database, mlflow_folder
-from trialwright.campaigns.read import parse
+from trialwright.campaigns.read import parse, read
 from trialwright.errors import CampaignError
+from trialwright.report.pictures.album import album
 
 TABLE = """\
 "Name","State","Notes","User","Tags","Created","Runtime","Sweep","batch_size","lr","metric.goal",\
@@ -200,6 +201,10 @@ def test_what_mlflow_keeps_is_read(
     ]
     assert net.experiments[1].configuration == {"lr": 0.01, "model.optimizer": "adam"}
     assert net.experiments[1].metrics == {"train/loss": 0.8}
+    assert net.experiments[1].curve == ((0.0, 0.51), (1.0, pytest.approx(0.61)), (2.0, 0.71))
+    assert net.experiments[3].curve == ()
+    drawn = {one.name: one for one in album(net)}
+    assert drawn["curves"].sentence.startswith("3 runs with a curve")
     assert (found["other"].metric, found["other"].direction) == ("rmse", "minimize")
 
 
@@ -230,3 +235,39 @@ def test_a_torn_folder_of_mlflow_is_told_of(tmp_path: Path) -> None:
     (empty / "meta.yaml").write_text("experiment_id: '0'\nname: Default\n")
     with pytest.raises(CampaignError, match="no experiment has a run"):
         mlflow_folder(tmp_path / "empty")
+
+
+STEPS = {
+    "history.jsonl": "".join(
+        json.dumps({"run_name": name, "_step": step, "val_acc": 0.5 + step / 10, "lr": 0.1}) + "\n"
+        for name in ("bold-1", "calm-2") for step in range(3)
+    ),
+    "history.csv": '"Step","bold-1 - val_acc","bold-1 - val_acc__MIN","bold-1 - val_acc__MAX",'
+    '"calm-2 - val_acc"\n"0","0.5","0.5","0.5","0.5"\n"1","0.6","0.6","0.6","0.6"\n'
+    '"2","0.7","0.7","0.7","0.7"\n',
+    "history/bold-1.csv": "_step,val_acc,loss\n0,0.5,2\n1,0.6,\n2,0.7,1\n",
+}  # fmt: skip
+"""What `run.history()` gives of several runs, a chart's own export, and a file per run."""
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_histories_of_wandb_beside_the_table_are_curves(name: str, tmp_path: Path) -> None:
+    """A row per step, a chart's export or a file per run: the curve of the run of that name."""
+    table = tmp_path / "runs.csv"
+    table.write_text(EXAMPLE)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(STEPS[name])
+    one = read(table)
+    curves = {e.label: e.curve for e in one.experiments}
+    assert curves["bold-1"] == ((0.0, 0.5), (1.0, 0.6), (2.0, 0.7))
+    told = sum(map(bool, curves.values()))
+    assert any(note.startswith(f"curves of {told} of 2 runs") for note in one.notes)
+
+
+def test_a_history_within_a_run_in_json_is_its_curve() -> None:
+    """An object of a run may hold its history; what the tracker wrote itself is no metric."""
+    run = {
+        "name": "bold-1", "state": "finished", "config": {"lr": 0.1}, "summary": {"val_acc": 0.6},
+        "history": [{"_step": 0, "val_acc": 0.5}, {"_step": 5, "val_acc": 0.6}, {"_step": 6}],
+    }  # fmt: skip
+    assert parse(json.dumps([run])).experiments[0].curve == ((0.0, 0.5), (5.0, 0.6))

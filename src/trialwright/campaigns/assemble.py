@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from trialwright.campaigns.campaign import Campaign, Experiment, Malformed, Status
 from trialwright.campaigns.cells import named, reading
-from trialwright.campaigns.columns import Columns, columns_of
+from trialwright.campaigns.columns import SETTING, Columns, columns_of
 from trialwright.campaigns.given import Given
 from trialwright.campaigns.sheet import Refused, Row, Sheet, malformed, spans
 from trialwright.campaigns.vocabulary import (
@@ -132,6 +132,7 @@ class _Reader:
             if value is not None:
                 repairs.append(f"{self.metric} taken from the description: {value:g}")
         numbers, texts = self._others(row)
+        settings = self._settings(row)
         experiment = Experiment(
             number=number,
             line=row.line,
@@ -145,10 +146,11 @@ class _Reader:
             category=self._cell(row, "category") or None,
             agent=self._cell(row, "agent") or None,
             task=self._cell(row, "task") or None,
-            configuration=row.configuration,
+            configuration=settings if row.configuration is None else row.configuration,
             at=_moment(self._cell(row, "at")),
             seconds=self._seconds(row),
             seed=_whole(self._cell(row, "seed")),
+            curve=row.curves.get(self.metric.removeprefix("summary."), ()),
             repaired=tuple(repairs),
             metrics=numbers,
             extra=texts,
@@ -184,11 +186,22 @@ class _Reader:
         minutes = {"min", "minutes"} & set(tokens(self.columns.roles["seconds"].rsplit(".")[-1]))
         return found.value * 60 if minutes else found.value
 
+    def _settings(self, row: Row) -> dict[str, Scalar] | None:
+        """The settings of a table that has a column for each: `params_lr`, `config/lr`."""
+        found: dict[str, Scalar] = {}
+        for column, cell in row.cells.items():
+            if _is_setting(column) and column not in self.columns.taken and cell.strip():
+                number = reading(cell)
+                plain = number is not None and not number.repair
+                value = number.value if plain and number is not None else None
+                found[SETTING.sub("", column, count=1)] = cell.strip() if value is None else value
+        return found or None
+
     def _others(self, row: Row) -> tuple[dict[str, float], dict[str, str]]:
         numbers: dict[str, float] = {}
         texts: dict[str, str] = {}
         for column, cell in row.cells.items():
-            if column in self.columns.taken or not cell.strip():
+            if column in self.columns.taken or not cell.strip() or _is_setting(column):
                 continue
             found = reading(cell)
             if found is not None and found.value is not None and not found.repair:
@@ -196,6 +209,10 @@ class _Reader:
             elif found is None or found.repair:
                 texts[column] = cell.strip()
         return numbers, texts
+
+
+def _is_setting(column: str) -> bool:
+    return SETTING.match(column) is not None
 
 
 def _is_number(cell: str) -> bool:

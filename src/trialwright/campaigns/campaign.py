@@ -15,6 +15,9 @@ from typing import Literal
 from trialwright.expression import Scalar
 from trialwright.task import Direction
 
+Curve = tuple[tuple[float, float], ...]
+"""Steps with the value at each."""
+
 Status = Literal["keep", "discard", "crash", "other"]
 """What became of an experiment; `other`: the log has a word that says none of the three."""
 
@@ -56,6 +59,8 @@ class Experiment:
     """The log's other numbers."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """The log's other texts."""
+    curve: Curve = ()
+    """The metric on its way, where the log has it."""
     repaired: tuple[str, ...] = ()
     """What was not as it should be, and how it was read."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from trialwright.campaigns.vocabulary import words
 
@@ -35,6 +36,8 @@ class Reading:
     """How it was read, where it is not plainly a number."""
 
 
+# A column is read once to see what it is for, and once for what stands in it.
+@lru_cache(maxsize=65_536)
 def reading(text: str) -> Reading | None:
     """Read a cell; None if it is neither a number nor a word for none.
 

@@ -27,6 +27,10 @@ from trialwright.campaigns.vocabulary import (
 )
 
 _COMMIT = re.compile(r"[0-9a-f]{6,40}", re.IGNORECASE)
+UNNAMED = re.compile(r"column \d+")
+"""A column whose header is empty: the index that a data frame writes."""
+SETTING = re.compile(r"(?:config|params?|parameters|hparams|hyperparameters)[/._](?=\w)")
+"""How columns begin that are settings, in tables of tuners."""
 MOST = 0.6
 """Part of a column's cells that have to look alike for their looks to say what it is."""
 SURELY = 2
@@ -202,7 +206,10 @@ def _metric(sheet: Sheet, found: Columns) -> None:
     Raises:
         Refused: there is no column of numbers.
     """
-    free = [column for column in sheet.columns if column not in found.taken]
+    free = [
+        column for column in sheet.columns
+        if column not in found.taken and not (UNNAMED.fullmatch(column) or SETTING.match(column))
+    ]  # fmt: skip
     numbers = [c for c in free if _numeric(sheet, c) >= 0.5 or (_sounds(c) and _silent(sheet, c))]
     free = numbers or [column for column in free if _sounds(column)]
     if not free:

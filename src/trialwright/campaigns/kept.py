@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from trialwright.campaigns.campaign import Campaign, Experiment, Status
+from trialwright.campaigns.vocabulary import ENDED
 
 DERIVED = (
     "the log does not say what was kept: counted as kept is what was better than all before it,"
@@ -17,7 +18,8 @@ def with_kept(campaign: Campaign) -> Campaign:
     """Return a campaign in which something is kept, told by its results if need be.
 
     A log that calls any experiment kept is left as it is, and so is one of which nobody knows which
-    way is better. Discarded and crashed ones stay what they are, and so does what has no result.
+    way is better, or which has words for what became of them that nobody knows, and a study of
+    ours. Discarded and crashed ones stay what they are, and so does what has no result.
 
     >>> rows = [Experiment(number=n, line=n, metric=m, status="other", word="finished")
     ...         for n, m in enumerate((0.7, 0.6, 0.8, None), 1)]
@@ -27,8 +29,16 @@ def with_kept(campaign: Campaign) -> Campaign:
     ['keep', 'discard', 'keep', 'other']
     """
     said = any(one.status == "keep" for one in campaign.experiments)
-    if said or campaign.direction is None:
+    ours = campaign.dialect.startswith("trialwright")
+    if said or ours or campaign.direction is None:
         return campaign
+    strange = [word for word in campaign.words if word.casefold() not in ENDED]
+    if strange:
+        listed = ", ".join(repr(word) for word in strange[:4])
+        note = f"nothing is known to be kept: what {listed} means, --map keep=WORD says"
+        return campaign if note in campaign.notes else replace(
+            campaign, notes=(*campaign.notes, note)
+        )  # fmt: skip
     sign = 1.0 if campaign.direction == "minimize" else -1.0
     best = math.inf
     found: list[Experiment] = []

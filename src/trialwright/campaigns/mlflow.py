@@ -1,7 +1,8 @@
 """What MLflow keeps: the table of `search_runs`, a folder `mlruns`, a database. It isn't needed.
 
-Of each metric the last value counts, as in `search_runs`. A folder has a file per parameter, and
-per metric one with a line `timestamp value step` per value (mlflow.org, "Backend Stores").
+Of each metric the last value counts, as in `search_runs`; all of them are the run's curve.
+A folder has a file per parameter, and per metric one with a line `timestamp value step` per value
+(mlflow.org, "Backend Stores").
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from trialwright.campaigns.assemble import assemble
-from trialwright.campaigns.campaign import Campaign, Malformed
+from trialwright.campaigns.campaign import Campaign, Curve, Malformed
 from trialwright.campaigns.given import Given
 from trialwright.campaigns.sheet import Refused, Sheet, malformed
 from trialwright.campaigns.tracked import Tracked, moment, number, scalar, sheet_of, without
@@ -145,6 +146,7 @@ def _of_folder(
 ) -> Tracked:
     tags = {path.name: _text(path) for path in _files(folder / "tags")}
     results: dict[str, Scalar] = {}
+    curves: dict[str, Curve] = {}
     for path in _files(folder / "metrics"):
         name = path.relative_to(folder / "metrics").as_posix()
         value = _last(path)
@@ -153,6 +155,7 @@ def _of_folder(
             broken.append(malformed(line, f"{folder.name}/metrics/{name}", why))
         else:
             results[name] = value
+            curves[name] = _curve(line.split() for line in _text(path).splitlines())
     params = {
         path.relative_to(folder / "params").as_posix(): scalar(_text(path))
         for path in _files(folder / "params")
@@ -165,6 +168,7 @@ def _of_folder(
         state=STATES.get(state, state),
         configuration=without(params, ()),
         results=results,
+        curves=curves,
         notes=tags.get("mlflow.note.content", ""),
         commit=tags.get(COMMIT, ""),
         **_times(about.get("start_time"), about.get("end_time")),
@@ -197,6 +201,16 @@ def _last(path: Path) -> float | None:
     step = max(at or 0.0 for at, _ in known)
     text = next(value for at, value in reversed(known) if (at or 0.0) == step)
     return float("nan") if number(text) is None else number(text)
+
+
+def _curve(lines: Iterable[Sequence[object]]) -> Curve:
+    """Points of `timestamp value step`, by step; the last one of a step counts."""
+    points: dict[float, float] = {}
+    for line in lines:
+        value, step = (number(part) for part in line[1:3]) if len(line) > 2 else (None, None)
+        if value is not None and step is not None:
+            points[step] = value
+    return tuple(sorted(points.items()))
 
 
 def mlflow_database(path: Path, given: Given | None = None) -> list[Campaign]:
@@ -242,12 +256,25 @@ def _of_database(database: sqlite3.Connection, experiment: object) -> list[Track
                 state=status,
                 configuration=without(params, ()),
                 results={**results},
+                curves=_series(database, run),
                 notes=tags.get("mlflow.note.content", ""),
                 commit=tags.get(COMMIT, ""),
                 **_times(began, ended),
             )
         )
     return found
+
+
+def _series(database: sqlite3.Connection, run: str) -> dict[str, Curve]:
+    rows = database.execute(
+        "SELECT key, timestamp, value, step FROM metrics WHERE run_uuid = ? AND NOT is_nan"
+        " ORDER BY timestamp, step",
+        (run,),
+    ).fetchall()
+    by: dict[str, list[Sequence[object]]] = {}
+    for key, *line in rows:
+        by.setdefault(key, []).append(line)
+    return {key: _curve(lines) for key, lines in by.items()}
 
 
 def _campaigns(

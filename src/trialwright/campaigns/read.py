@@ -10,13 +10,20 @@ from pathlib import Path
 from trialwright.campaigns.agenthpo import agenthpo, is_agenthpo
 from trialwright.campaigns.assemble import assemble
 from trialwright.campaigns.campaign import Campaign
+from trialwright.campaigns.curves import with_histories
 from trialwright.campaigns.given import Given
 from trialwright.campaigns.jsonl import json_document, json_lines
 from trialwright.campaigns.mlflow import is_mlflow_table, mlflow_table
 from trialwright.campaigns.sheet import Refused, Sheet
 from trialwright.campaigns.table import SEPARATORS, sheet
 from trialwright.campaigns.vocabulary import normal
-from trialwright.campaigns.wandb import is_wandb_json, is_wandb_table, wandb_json, wandb_table
+from trialwright.campaigns.wandb import (
+    WANDB,
+    is_wandb_json,
+    is_wandb_table,
+    wandb_json,
+    wandb_table,
+)
 from trialwright.errors import CampaignError
 
 COMMON = ("results", "experiments", "log", "append", "refresh")
@@ -43,6 +50,8 @@ def read(path: Path, given: Given | None = None) -> Campaign:
         campaign = parse(text, name=_name(path), given=given)
     except CampaignError as error:
         raise CampaignError(f"{path}: {error}") from None
+    if campaign.dialect == WANDB:
+        campaign = with_histories(campaign, path)
     return replace(campaign, notes=(*campaign.notes, note)) if note else campaign
 
 

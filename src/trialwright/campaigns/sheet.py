@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from trialwright.campaigns.campaign import Malformed, Status
+from trialwright.campaigns.campaign import Curve, Malformed, Status
 from trialwright.campaigns.vocabulary import Role
 from trialwright.expression import Scalar
 from trialwright.task import Direction
@@ -26,6 +26,8 @@ class Row:
     cells: Mapping[str, str]
     """By column, stripped."""
     configuration: Mapping[str, Scalar] | None = None
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """By metric."""
     repairs: tuple[str, ...] = ()
     doubtful: str = ""
     """Why it is malformed, unless its cells make sense as they are; '': it is whole."""

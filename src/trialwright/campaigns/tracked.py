@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from trialwright.campaigns.campaign import Status
+from trialwright.campaigns.campaign import Curve, Status
 from trialwright.campaigns.cells import reading
 from trialwright.campaigns.sheet import Row, Sheet
 from trialwright.campaigns.vocabulary import Role
@@ -55,6 +55,8 @@ class Tracked:
     configuration: Mapping[str, Scalar] = field(default_factory=dict)
     results: Mapping[str, Scalar] = field(default_factory=dict)
     """The last value of each metric."""
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    """By metric, where all its values are there."""
     at: float | None = None
     """Seconds since the epoch at which it began."""
     seconds: float | None = None
@@ -101,7 +103,7 @@ def _row(run: Tracked) -> Row:
     for name, value in run.results.items():
         # A result of one of our own names keeps its own beside it.
         cells[f"summary.{name}" if name in cells or name in ROLES.values() else name] = shown(value)
-    return Row(run.line, run.text, cells, dict(run.configuration))
+    return Row(run.line, run.text, cells, dict(run.configuration), curves=run.curves)
 
 
 def _goal(runs: Sequence[Tracked]) -> tuple[str, Direction | None]:

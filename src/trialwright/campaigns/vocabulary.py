@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from trialwright.campaigns.campaign import Status
@@ -50,7 +51,7 @@ ROLES: dict[Role, tuple[str, ...]] = {
         " result keep_discard keep_or_discard kept_discarded"
     ),
     "description": ordered(
-        "description desc change changes change_description idea hypothesis experiment"
+        "description desc beschreibung change changes change_description idea hypothesis experiment"
         " summary what notes note comment comments message rationale strategy title name"
         " label tag"
     ),
@@ -72,7 +73,7 @@ MEMORY = re.compile(
     r"(?:peak_|max_|gpu_)*(?:vram|mem|memory)(?:_usage|_used|_peak|_allocated)?(?:_(gb|gib|mb|mib))?"
 )
 
-METRICS = ordered("metric val_metric primary_metric objective val_primary primary fitness")
+METRICS = ordered("metric val_metric primary_metric objective val_primary primary fitness value")
 """Names that say of themselves that this is what counts."""
 
 VALIDATION = words("val valid validation dev eval holdout heldout cv oof")
@@ -103,21 +104,28 @@ STATUSES: dict[Status, frozenset[str]] = {
     "keep": words(
         "keep kept keeping accept accepted advance advanced adopt adopted merge merged"
         " commit committed improve improved improvement win success confirm-keep baseline"
+        " behalten übernommen"
         " base ✓ ✔ ✅ 保留 保留✔ 基线 采纳"
     ),
     "discard": words(
         "discard discarded revert reverted reverting reject rejected rollback rolled-back"
         " rolledback drop dropped undo undone abandon abandoned no-improvement worse"
-        " regressed regression screen-discard confirm-discard killed kill neutral ✗ ✘ ❌"
-        " 回滚 丢弃 放弃"
+        " pruned regressed regression screen-discard confirm-discard killed kill neutral ✗ ✘ ❌"
+        " 回滚 丢弃 放弃 verworfen zurückgenommen"
     ),
     "crash": words(
         "crash crashed fail failed failure error errored oom timeout timed-out nan"
-        " diverged broken exception 💥 崩溃 失败"
+        " diverged broken exception invalid 💥 崩溃 失败"
     ),
     "other": frozenset(),
 }
 """Words for what became of an experiment. `baseline` is kept: later ones have to beat it."""
+
+ENDED = words(
+    "finished finish completed complete done ok ended terminated running pending scheduled other"
+    " succeeded inactive active"
+)
+"""Words that say that a run ended, or did not yet: nothing of what became of its change."""
 
 YES = words("true yes y 1")
 NO = words("false no n 0")
@@ -125,6 +133,7 @@ ASKS = words("kept keep accepted accept improved")
 """Columns whose `yes` means that the experiment was kept."""
 
 
+@lru_cache(maxsize=4096)
 def normal(name: str) -> str:
     """Return a column's name as it is compared.
 

@@ -15,13 +15,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from trialwright.campaigns.assemble import flattened
-from trialwright.campaigns.campaign import Malformed
+from trialwright.campaigns.campaign import Curve, Malformed
+from trialwright.campaigns.curves import curve_of
 from trialwright.campaigns.jsonl import objects
 from trialwright.campaigns.sheet import Refused, Sheet, malformed
 from trialwright.campaigns.tracked import Tracked, moment, number, scalar, sheet_of, without
 from trialwright.campaigns.vocabulary import TEST, TRAIN, VALIDATION, direction_of, tokens
 from trialwright.expression import Scalar
 
+WANDB = "Weights & Biases"
 FIXED = ("Name", "Agent", "State", "Notes", "User", "Tags", "Created", "Runtime", "Sweep")
 """Columns of the table that are no settings and no results."""
 SIGNS = {"Name", "State", "Created", "Runtime"}
@@ -211,11 +213,21 @@ def _run(
         state=str(about.get("state") or "finished"),
         configuration=without(_plain({k: _value(v) for k, v in config.items()}), OWN),
         results=without(_plain(summary), OWN),
+        curves=_curves(about.get("history")),
         at=at,
         seconds=lasted,
         notes=str(about.get("notes") or ""),
         commit=str(about.get("commit") or ""),
     )
+
+
+def _curves(history: object) -> dict[str, Curve]:
+    """The curves of a run whose object has its history: a list with an object per step."""
+    if not isinstance(history, list):
+        return {}
+    rows = [row for row in history if isinstance(row, dict)]
+    names = dict.fromkeys(str(name) for row in rows for name in row if not name.startswith(OWN))
+    return {name: curve for name in names if (curve := curve_of(rows, name))}
 
 
 def _value(inner: object) -> object:
@@ -237,6 +249,6 @@ def _plain(values: Mapping[str, object]) -> dict[str, Scalar]:
 def _told(runs: Sequence[Tracked], broken: Sequence[Malformed], why: str) -> Sheet:
     if not runs:
         raise Refused(f"{why}, but none that can be read")
-    found = sheet_of(runs, "Weights & Biases", why)
+    found = sheet_of(runs, WANDB, why)
     found.malformed += broken
     return found

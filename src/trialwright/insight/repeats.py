@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,7 @@ def settings_of(experiment: Experiment) -> Mapping[str, Scalar]:
     return {key: value for key, value in given.items() if not _aside(key)}
 
 
+@lru_cache(maxsize=4096)
 def _aside(key: str) -> bool:
     return ASIDE.fullmatch(key.rsplit(".", 1)[-1].casefold()) is not None
 

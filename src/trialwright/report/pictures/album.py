@@ -27,10 +27,11 @@ def album(
     """Return the pictures that a campaign gives material for.
 
     `found` has what was measured of it (`insight.measures.measured`); pictures of measures that
-    are absent or refused are left out. `runs` has curves and seeds (`trials.runs_of` a study).
+    are absent or refused are left out. `runs` has curves and seeds (`trials.runs_of` a study);
+    without it, the curves are those that the campaign's log has.
     """
     course = Course(campaign)
-    runs = runs or Runs()
+    runs = runs or Runs(curves={one.number: one.curve for one in campaign.experiments if one.curve})
     told = {one.name: one for one in found if not one.refused}
     # A fit that is refused is drawn as what it is: the curve, and why no law is to be read off it.
     course_found = next((one for one in found if one.name == convergence.NAME), None)
