@@ -58,7 +58,8 @@ def receiver(
     if not held:
         hold.set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
+    # Waited for at the end: what is answered is noted only after its sender has the answer.
+    server.daemon_threads = False
     url = f"http://127.0.0.1:{server.server_port}/services/{SECRET}"
     there = Receiver(url, list(statuses), headers or {}, hold)
     server.receiver = there  # type: ignore[attr-defined]

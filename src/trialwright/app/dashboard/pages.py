@@ -143,7 +143,7 @@ def study(request: Request) -> Response:
             about=views.overview(found, history),
             count=len(history.trials),
             metric=words.line(history.task.objective.metric),
-            description=words.plain(history.task.description, most=1500),
+            description=words.plain(history.task.description, most=1500).strip().split("\n\n"),
         )
 
 
