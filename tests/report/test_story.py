@@ -281,5 +281,6 @@ def test_the_way_to_the_same_result_is_exact(tmp_path: Path) -> None:
     assert f"trialwright rerun {best.number}" in [step.command for step in told.steps]
     assert told.direct is not None
     assert told.direct.command == "python train.py"
+    assert told.steps[-1].command == "trialwright run --folder again --seed 0"
     assert "study's seed (0)" in told.steps[-1].does
     assert "numpy==2.1.0" in told.places[0].packages
