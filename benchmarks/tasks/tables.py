@@ -1,4 +1,4 @@
-"""What the tasks on small tables share: data, noise and splits by seed, scores, a main function.
+"""What the tasks on small tables share: data, noise and splits by seed, and scores.
 
 Under one seed rows, noise and split are fixed; another seed draws all of them anew. It knows no
 model and no parameter.
@@ -6,25 +6,24 @@ model and no parameter.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import sklearn.datasets
 import sklearn.metrics
-import yaml
 from numpy.typing import NDArray
 
 from benchmarks.tasks.data import SPLIT_SEED, Table
-from trialwright.emit import emit
+from benchmarks.tasks.script import Points
 
-Settings = Mapping[str, float | str | bool]
-Train = Callable[[Settings, int], Iterator[tuple[int, dict[str, float]]]]
+Settings = Mapping[str, Any]
+"""A configuration, as a YAML file holds it."""
 Rows = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Features, shape (n, d), and target, shape (n,)."""
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 class Staged(Protocol):
@@ -81,7 +80,8 @@ def blurred(
     features: NDArray[np.float64], share: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Add normal noise to each column, `share` times the column's own deviation."""
-    return features + share * features.std(axis=0) * rng.normal(size=features.shape)
+    spread: NDArray[np.float64] = features.std(axis=0)
+    return features + share * spread * rng.normal(size=features.shape)
 
 
 def beside(features: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -89,13 +89,11 @@ def beside(features: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray
     return np.hstack([features, noise])
 
 
-def mislabelled(
-    target: NDArray[np.float64], share: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def mislabelled(target: NDArray[Real], share: float, rng: np.random.Generator) -> NDArray[Real]:
     """Give a share of the labels to another class, drawn at random; classes count from 0."""
     classes = int(target.max()) + 1
     shift = np.where(rng.random(len(target)) < share, rng.integers(1, classes, len(target)), 0)
-    return (target + shift) % classes
+    return ((target + shift) % classes).astype(target.dtype)
 
 
 def split(rows: Rows, rng: np.random.Generator, *, train: int, valid: int | None = None) -> Table:
@@ -137,7 +135,7 @@ def probable(target: NDArray[np.float32], chances: NDArray[np.float64]) -> dict[
     return {"log_loss": log_loss(target, chances), **called(target, chances.argmax(axis=1))}
 
 
-def staged(model: Staged, table: Table) -> Iterator[tuple[int, dict[str, float]]]:
+def staged(model: Staged, table: Table) -> Points:
     """Yield (stage, metrics) of a boosted classifier that is trained already."""
     stages = list(
         zip(
@@ -181,14 +179,3 @@ def on_both(
         for part, features, target in parts
         for name, value in score(features, target).items()
     }
-
-
-def run(train: Train, description: str | None) -> None:
-    """Be a training script: read the configuration, train, and print the metrics."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--config", type=Path, required=True, help="YAML file of settings")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    settings = yaml.safe_load(arguments.config.read_text())
-    for step, metrics in train(settings, arguments.seed):
-        emit(step=step, **metrics)

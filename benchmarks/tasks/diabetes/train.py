@@ -6,18 +6,17 @@ python train.py --config config.yaml --seed 1
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from sklearn.ensemble import RandomForestRegressor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.tasks import tables
+from benchmarks.tasks import script, tables
 from benchmarks.tasks.data import Table
 
 
-def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str, float]]]:
+def train(settings: tables.Settings, seed: int) -> script.Points:
     """Yield (1, metrics) once the forest is grown: R2 on both splits."""
     table = rows(seed)
     model = RandomForestRegressor(**settings, random_state=seed % 2**31)
@@ -34,4 +33,4 @@ def rows(seed: int) -> Table:
 
 
 if __name__ == "__main__":
-    tables.run(train, __doc__)
+    script.main(train, __doc__)

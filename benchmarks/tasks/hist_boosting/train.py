@@ -6,7 +6,6 @@ python train.py --config config.yaml --seed 1
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.tasks import tables
+from benchmarks.tasks import script, tables
 from benchmarks.tasks.data import Table
 
 NAMES = {
@@ -29,7 +28,7 @@ NAMES = {
 """LightGBM's name -> scikit-learn's."""
 
 
-def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str, float]]]:
+def train(settings: tables.Settings, seed: int) -> script.Points:
     """Yield (iteration, metrics): log loss, accuracies and F1 on both splits."""
     table = rows(seed)
     named = {NAMES[name]: value for name, value in settings.items()}
@@ -44,9 +43,9 @@ def rows(seed: int) -> Table:
     x = rng.normal(size=(3000, 20))
     log_odds = 1.5 * np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2] + 0.8 * x[:, 3] - 0.8 * x[:, 4]
     log_odds += 1.5 * (x[:, 5] > 1) * (x[:, 6] > 0) + 0.5 * x[:, 7] ** 2 + 0.6 * x[:, 8] * x[:, 9]
-    leaves = rng.random(3000) < 1 / (1 + np.exp(1.9 - log_odds))
-    return tables.split((x, leaves.astype(np.float64)), rng, train=1000)
+    leaves = rng.random(3000) < 1 / (1 + np.exp(2.5 * (1.6 - log_odds)))
+    return tables.split((x, leaves.astype(np.float64)), rng, train=1500)
 
 
 if __name__ == "__main__":
-    tables.run(train, __doc__)
+    script.main(train, __doc__)

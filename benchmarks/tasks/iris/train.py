@@ -6,7 +6,6 @@ python train.py --config config.yaml --seed 1
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +17,12 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.tasks import tables
+from benchmarks.tasks import script, tables
 
 SCALERS = {"none": "passthrough", "standard": StandardScaler(), "minmax": MinMaxScaler()}
 
 
-def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str, float]]]:
+def train(settings: tables.Settings, seed: int) -> script.Points:
     """Yield (1, metrics) once all folds are done: mean accuracy on both parts."""
     features, target = rows(seed)
     model = Pipeline(
@@ -45,13 +44,13 @@ def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str,
 
 
 def rows(seed: int) -> tables.Rows:
-    """Four blurred measurements and eight readings of other things, some in large units."""
+    """Four blurred measurements, and four readings of other things in other units."""
     rng = tables.draws(seed)
     features, target = tables.raw("iris")
-    units = np.array([0.5, 0.5, 0.5, 0.5, 1.0, 2.0, 5.0, 10.0])
+    units = np.array([0.5, 1.0, 2.0, 5.0])
     readings = units * rng.normal(size=(len(target), len(units)))
     return tables.beside(tables.blurred(features, 0.5, rng), readings), target
 
 
 if __name__ == "__main__":
-    tables.run(train, __doc__)
+    script.main(train, __doc__)

@@ -6,11 +6,11 @@ python train.py --config config.yaml --seed 1
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
@@ -21,14 +21,13 @@ from sklearn.svm import SVC
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.tasks import tables
+from benchmarks.tasks import script, tables
 from benchmarks.tasks.data import Table
 
 SCALERS = {"none": "passthrough", "standard": StandardScaler(), "minmax": MinMaxScaler()}
-Model = RandomForestClassifier | SVC | KNeighborsClassifier
 
 
-def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str, float]]]:
+def train(settings: tables.Settings, seed: int) -> script.Points:
     """Yield (1, metrics) once the chain is trained: accuracies and F1 on both splits."""
     table = rows(seed)
     chain = Pipeline(
@@ -42,7 +41,7 @@ def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str,
     yield 1, tables.on_both(table, lambda x, y: tables.called(y, chain.predict(x)))
 
 
-def _model(settings: tables.Settings, seed: int) -> Model:
+def _model(settings: tables.Settings, seed: int) -> BaseEstimator:
     match settings["model"]:
         case "forest":
             return RandomForestClassifier(
@@ -81,4 +80,4 @@ def _population() -> tables.Rows:
 
 
 if __name__ == "__main__":
-    tables.run(train, __doc__)
+    script.main(train, __doc__)

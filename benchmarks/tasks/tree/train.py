@@ -6,7 +6,6 @@ python train.py --config config.yaml --seed 1
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.tasks import tables
+from benchmarks.tasks import script, tables
 from benchmarks.tasks.data import Table
 
 
-def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str, float]]]:
+def train(settings: tables.Settings, seed: int) -> script.Points:
     """Yield (1, metrics) once the tree is grown: accuracies and F1 on both splits."""
     table = rows(seed)
     kept = {name: value for name, value in settings.items() if name != "class_weight"}
@@ -40,4 +39,4 @@ def rows(seed: int) -> Table:
 
 
 if __name__ == "__main__":
-    tables.run(train, __doc__)
+    script.main(train, __doc__)

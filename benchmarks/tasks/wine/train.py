@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,16 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from benchmarks.tasks import tables
+from benchmarks.tasks import script, tables
 from benchmarks.tasks.data import Table
 
 HALVES = 3
 
 
-def train(settings: tables.Settings, seed: int) -> Iterator[tuple[int, dict[str, float]]]:
+def train(settings: tables.Settings, seed: int) -> script.Points:
     """Yield (1, metrics) once all halves are done: mean log loss and accuracy on both splits."""
     features, target = rows(seed)
-    rng = tables.draws(seed)
+    rng = tables.draws(seed).spawn(1)[0]
     halves = [
         _half(settings, tables.split((features, target), rng, train=89), seed)
         for _ in range(HALVES)
@@ -64,4 +63,4 @@ def rows(seed: int) -> tables.Rows:
 
 
 if __name__ == "__main__":
-    tables.run(train, __doc__)
+    script.main(train, __doc__)
