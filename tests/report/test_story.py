@@ -25,7 +25,9 @@ from trialwright.report.known import Known
 from trialwright.report.markdown import to_markdown
 from trialwright.report.numerals import Numeral, numerals
 from trialwright.report.telling import sentences, telling
-from trialwright.space import Parameter
+from trialwright.space import Float, Parameter, Space
+from trialwright.study import Study
+from trialwright.task import Budget, Objective, Task
 
 _TO_TRY = re.compile(r": (?:try|let it reach) [^\s,]+\.?$")
 """What advice says to try is no figure of the record: nobody has tried it."""
@@ -284,3 +286,18 @@ def test_the_way_to_the_same_result_is_exact(tmp_path: Path) -> None:
     assert told.steps[-1].command == "trialwright run --folder again --seed 0"
     assert "study's seed (0)" in told.steps[-1].does
     assert "numpy==2.1.0" in told.places[0].packages
+
+
+def test_a_function_of_a_program_has_no_command_to_rerun(tmp_path: Path) -> None:
+    """Only the program that made a study has its function: no command is named that would fail."""
+    task = Task(
+        name="parabola",
+        objective=Objective(metric="y"),
+        space=Space((Float("x", -1, 1),)),
+        function=lambda configuration, seed: -(float(configuration["x"]) ** 2),
+        budget=Budget(trials=3),
+        team=("random",),
+    )
+    history = Study(task, tmp_path).run()
+    commands = [step.command for step in telling(history, final_analysis(history)).again.steps]
+    assert commands == ["trialwright best --as yaml"]
