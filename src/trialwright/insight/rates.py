@@ -37,7 +37,8 @@ def success(campaign: Campaign, *, window: int | None = None) -> Measured:
         title=title,
         sentence=f"{kept} of {count(judged, 'judged change')} {'was' if kept == 1 else 'were'}"
         f" kept: {percent(kept / judged)} ({shares(low, high)}); {crashed} of"
-        f" {count(n, 'experiment')} crashed: {percent(crashed / n)} ({shares(*worst)}).{_undecided(own)}",
+        f" {count(n, 'experiment')} crashed: {percent(crashed / n)}"
+        f" ({shares(*worst)}).{_undecided(own)}",
         values={"kept": kept, "judged": judged, "success_rate": kept / judged,
                 "success_rate_low": low, "success_rate_high": high, "crashed": crashed, "n": n,
                 "crash_rate": crashed / n, "crash_rate_low": worst[0], "crash_rate_high": worst[1]},
