@@ -13,6 +13,7 @@ import importlib
 import os
 import pkgutil
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 
 import trialwright
+from tests.app.commands import ran
 from tests.documents import (
     ROOT,
     Block,
@@ -37,6 +39,12 @@ from tests.documents import (
 
 LIMIT_S = 150
 """Of one block; a study of ten runs on a busy machine takes half of it."""
+
+COLD = "commands"
+"""The document with every command: there each is started as a shell starts it, imports and all."""
+
+SHELL = re.compile(r"[|&;<>$*?~`]|^\w+=")
+"""What makes a line more than words, so that a shell must read it."""
 
 ELSEWHERE = ("make", "git", "pip", "uv", "cd")
 """Commands that a document may show, and that change the machine: other tests hold them."""
@@ -68,7 +76,9 @@ def test_code_of_document_runs(path: Path, tmp_path: Path) -> None:
         where = f"{path.name}:{block.line}"
         if block.language == "console":
             for command in commands(block):
-                _run(command, block=block, folder=tmp_path, where=where)
+                answer = _answer(command.words, folder=tmp_path, cold=path.stem == COLD)
+                if answer is not None:
+                    _hold(answer, command, varies=block.note == "varies", where=where)
         elif block.note.startswith("shown"):
             continue
         elif block.note:
@@ -84,11 +94,18 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, "COLUMNS": "100", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
 
 
-def _run(command: Command, *, block: Block, folder: Path, where: str) -> None:
-    if command.words.split()[0] in ELSEWHERE:
-        return
-    answer = subprocess.run(
-        ["/bin/sh", "-c", command.words],
+Answer = subprocess.CompletedProcess[str]
+
+
+def _answer(words: str, *, folder: Path, cold: bool) -> Answer | None:
+    """What a line of a document says where it is run, here or below a shell."""
+    program, *arguments = shlex.split(words)
+    if program in ELSEWHERE:
+        return None
+    if program == "trialwright" and not cold and not SHELL.search(words):
+        return ran(folder, *arguments)
+    return subprocess.run(
+        ["/bin/sh", "-c", words],
         cwd=folder,
         env=_environment(),
         stdout=subprocess.PIPE,
@@ -98,12 +115,17 @@ def _run(command: Command, *, block: Block, folder: Path, where: str) -> None:
         timeout=LIMIT_S,
         check=False,
     )
-    printed = f"{where}: $ {command.words}\n{answer.stdout}"
+
+
+def _hold(answer: Answer, command: Command, *, varies: bool, where: str) -> None:
+    """Hold what was said against what the document shows."""
+    said = answer.stdout + (answer.stderr or "")
+    printed = f"{where}: $ {command.words}\n{said}"
     assert answer.returncode == command.status, printed
-    assert "Traceback (most recent call last)" not in answer.stdout, printed
-    if block.note == "varies":
+    assert "Traceback (most recent call last)" not in said, printed
+    if varies:
         return
-    flat = skeleton(answer.stdout)
+    flat = skeleton(said)
     missing = [fragment for fragment in fragments(command.shown) if fragment not in flat]
     assert missing == [], printed
 

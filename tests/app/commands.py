@@ -72,6 +72,7 @@ def ran(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[s
             "out": str(out),
             "err": str(err),
             "words": words,
+            "loaded": str(Path(place, "loaded")),
         }
         with _WARMING:
             try:

@@ -1,14 +1,20 @@
 """A process that has loaded the command line, and forks one process per command from it.
 
 What a command does is what it does for a user; only its second of imports is spent once per test
-worker instead of once per test. One line of JSON per command on standard input, one per answer.
+worker instead of once per test. What a command loads besides, the next one finds loaded. One line
+of JSON per command on standard input, one per answer.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 MODULES = (
@@ -23,18 +29,36 @@ MODULES = (
     "sklearn.ensemble",
 )
 
+LEARNT = {
+    "openai", "optuna", "plotly", "pydantic_ai", "scipy", "sklearn", "sqlalchemy", "trialwright",
+}  # fmt: skip
+"""Packages that stay loaded once a command has needed them: importing these starts no thread."""
+
 
 def main() -> None:
     """Serve until standard input ends."""
-    for module in MODULES:
-        __import__(module)
+    load(MODULES)
     for line in sys.stdin:
         wish = json.loads(line)
         pid = os.fork()
         if pid == 0:
             be(wish)
         _, status = os.waitpid(pid, 0)
+        loaded = Path(wish["loaded"])
+        more = loaded.read_text().splitlines() if loaded.exists() else []
         print(os.waitstatus_to_exitcode(status), flush=True)
+        if more:
+            load(more)
+
+
+def load(modules: Iterable[str]) -> None:
+    """Import modules, and spare the forked commands the collector's walks over them."""
+    for module in modules:
+        # Some are made by their package, and can't be had by their names.
+        with suppress(ImportError):
+            import_module(module)
+    gc.collect()
+    gc.freeze()
 
 
 def be(wish: dict[str, Any]) -> NoReturn:
@@ -54,6 +78,7 @@ def be(wish: dict[str, Any]) -> NoReturn:
     # What was opened before the fork keeps the warm process's own ends.
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, m) for n, m in enumerate("rww"))
     sys.argv = ["trialwright", *wish["words"]]
+    before = set(sys.modules)
     status = 1
     try:
         from trialwright.app.cli import main as command
@@ -69,7 +94,16 @@ def be(wish: dict[str, Any]) -> NoReturn:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+        if "loaded" in wish:
+            _tell(Path(wish["loaded"]), set(sys.modules) - before)
         os._exit(status)
+
+
+def _tell(file: Path, loaded: set[str]) -> None:
+    """Write down what a command has loaded of what the next one may find loaded."""
+    wanted = sorted(name for name in loaded if name.partition(".")[0] in LEARNT)
+    if wanted:
+        file.write_text("".join(f"{name}\n" for name in wanted))
 
 
 if __name__ == "__main__":
