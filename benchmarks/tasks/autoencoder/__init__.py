@@ -1,0 +1,1 @@
+"""The autoencoder task: its training script, study file and default configuration."""

@@ -1,0 +1,1 @@
+"""The deepfm task: its training script, study file and default configuration."""

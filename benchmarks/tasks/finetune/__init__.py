@@ -1,0 +1,1 @@
+"""The finetune task: its training script, study file and default configuration."""

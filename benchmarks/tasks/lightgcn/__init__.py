@@ -1,0 +1,1 @@
+"""The lightgcn task: its training script, study file and default configuration."""

@@ -1,0 +1,1 @@
+"""The limits task: its training script, study file and default configuration."""

@@ -1,0 +1,1 @@
+"""The melody task: its training script, study file and default configuration."""

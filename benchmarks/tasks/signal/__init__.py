@@ -1,0 +1,1 @@
+"""The signal task: its training script, study file and default configuration."""

@@ -1,0 +1,1 @@
+"""The tokens task: its training script, study file and default configuration."""

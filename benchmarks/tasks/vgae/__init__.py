@@ -1,0 +1,1 @@
+"""The vgae task: its training script, study file and default configuration."""
