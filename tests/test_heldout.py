@@ -36,6 +36,9 @@ from trialwright.study import Study
 from trialwright.studyfile import load
 from trialwright.task import Agent, Budget, MetricRoute, Objective, Task
 
+# One study that has ended, made in one worker.
+pytestmark = pytest.mark.xdist_group("heldout")
+
 MARK = "91737"
 """In every value of the metric that is held out, and in nothing else."""
 

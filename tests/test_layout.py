@@ -14,6 +14,9 @@ import pytest
 
 from tests.documents import blocks
 
+# Every file is read once, in one worker.
+pytestmark = pytest.mark.xdist_group("layout")
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "trialwright"
 FOREIGN = ROOT / "tests" / "scripts"

@@ -22,6 +22,9 @@ from trialwright.errors import StudyError
 from trialwright.history import read
 from trialwright.studyfile import load
 
+# Most tests look at one exchange: it is made once in one worker.
+pytestmark = pytest.mark.xdist_group("optuna")
+
 X = {"x": FloatDistribution(0.0, 1.0)}
 
 

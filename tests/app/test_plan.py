@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.app.commands import ran
+from tests.thoroughness import repeats
 from trialwright.app.plan.ground import Wishes
 from trialwright.app.plan.outlook import Outlook, Plan, Range, advice, plan
 from trialwright.errors import StudyError
@@ -113,7 +114,7 @@ def held(folder: Path, *, seed: int, more: int, team: tuple[str, ...]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(repeats(1, 3)))
 def test_a_plan_foretells_finish_and_cost_of_the_next_200_trials(seed: int, tmp_path: Path) -> None:
     """Within a fifth of what then happens, on 2 and on 8 workers, from 30 trials."""
     held(tmp_path, seed=seed, more=200, team=("random",))
@@ -123,7 +124,7 @@ def test_a_plan_foretells_finish_and_cost_of_the_next_200_trials(seed: int, tmp_
 @pytest.mark.timeout(900)
 def test_a_plan_foretells_a_team_that_learns(tmp_path: Path) -> None:
     """Within a fifth for the expert, too, whose trials go where the landscape sends them."""
-    held(tmp_path, seed=0, more=60, team=("expert",))
+    held(tmp_path, seed=0, more=repeats(30, 60), team=("expert",))
 
 
 def test_a_plan_touches_nothing(tmp_path: Path) -> None:

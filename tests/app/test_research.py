@@ -13,6 +13,9 @@ from tests.app.test_autoresearch import checkout
 from tests.research.conftest import git
 from trialwright.studyfile import load
 
+# One study that has ended, made in one worker.
+pytestmark = pytest.mark.xdist_group("app-research")
+
 TRAIN = """\
 import argparse
 import random

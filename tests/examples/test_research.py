@@ -134,7 +134,7 @@ def test_what_the_script_leaves_open_is_found() -> None:
 def test_the_script_runs_under_every_rewrite_that_applies(tmp_path: Path) -> None:
     """None breaks it: each trains within the budget and is evaluated."""
     folder = copied(tmp_path / "bits")
-    answer = python(folder, "-uc", EVERY)
+    answer = python(folder, "-uc", EVERY, seconds="0.4")
     assert answer.returncode == 0, answer.stdout[-300:] + answer.stderr
     parts = answer.stdout.split("rewrite ")[1:]
     assert len(parts) == len(applicable((folder / "train.py").read_text())) >= 15

@@ -39,6 +39,9 @@ from trialwright.research.workshop import workshop
 from trialwright.space import Space
 from trialwright.task import Agent, Budget, Limits, Objective, RunnerPlan, Seeds, Task
 
+# One study that has begun, made in one worker.
+pytestmark = pytest.mark.xdist_group("author")
+
 AGENT = Agent(name="model", model="openai:m")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,20 +66,21 @@ def begin(folder: Path, **files: str) -> Path:
 @pytest.fixture
 def task_of(project: Path) -> Callable[..., Task]:
     """Make a task over the project, parts of it exchanged."""
+    return partial(task_in, project)
 
-    def make(**changes: object) -> Task:
-        plain: dict[str, object] = {
-            "name": "loss",
-            "objective": Objective(metric="loss", direction="minimize"),
-            "space": Space(()),
-            "command": (sys.executable, "train.py"),
-            "folder": str(project),
-            "research": Research(editable=("train.py",), sandbox="none"),
-            "team": ("editor",),
-            "budget": Budget(trials=4),
-            "runner": RunnerPlan(workers=1),
-            "limits": Limits(run_s=60),
-        }
-        return Task(**{**plain, **changes})  # type: ignore[arg-type]  # parts as Task has them
 
-    return make
+def task_in(project: Path, **changes: object) -> Task:
+    """Return a task over a project, parts of it exchanged."""
+    plain: dict[str, object] = {
+        "name": "loss",
+        "objective": Objective(metric="loss", direction="minimize"),
+        "space": Space(()),
+        "command": (sys.executable, "train.py"),
+        "folder": str(project),
+        "research": Research(editable=("train.py",), sandbox="none"),
+        "team": ("editor",),
+        "budget": Budget(trials=4),
+        "runner": RunnerPlan(workers=1),
+        "limits": Limits(run_s=60),
+    }
+    return Task(**{**plain, **changes})  # type: ignore[arg-type]  # parts as Task has them

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.research.conftest import git
+from tests.research.conftest import begin, git, task_in
 from tests.research.test_study import Scripted
 from trialwright.editable import Research
 from trialwright.errors import StudyError
@@ -49,6 +49,9 @@ print('@trialwright {"accuracy": %f}' % model.score(val_x, val_y))
 """
 
 
+# The tests that look at one study need one worker.
+pytestmark = pytest.mark.xdist_group("editor")
+
 RNG = np.random.default_rng(5)
 
 
@@ -71,27 +74,36 @@ def _with(history: History, research: Research | None) -> History:
     return history
 
 
-@pytest.fixture
-def digits(project: Path, task_of: MakeTask) -> Task:
-    """A script of scikit-learn with a bad learning rate."""
+@dataclass(frozen=True)
+class Digits:
+    """A script of scikit-learn with a bad learning rate, after nine trials of the editor's."""
+
+    task: Task
+    project: Path
+    study: Path
+    history: History
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
+    """That study, made once: nobody changes it."""
+    folder = tmp_path_factory.mktemp("digits")
+    project = begin(folder / "project")
     (project / "train.py").write_text(DIGITS)
     git(project, "commit", "-qam", "digits")
-    return task_of(
-        objective=Objective(metric="accuracy"), team=("editor",), budget=Budget(trials=9)
-    )
+    task = task_in(project, objective=Objective(metric="accuracy"), budget=Budget(trials=9))
+    return Digits(task, project, folder / "study", Study(task, folder / "study").run())
 
 
-def test_it_tunes_literals_and_rewrites_structure(
-    digits: Task, project: Path, tmp_path: Path
-) -> None:
+def test_it_tunes_literals_and_rewrites_structure(digits: Digits) -> None:
     """Beginning with a rate that learns nothing it finds one that does, and tries structures."""
-    history = Study(digits, tmp_path / "study").run()
+    history = digits.history
     first, best = history.trials[0], history.best()
     assert best is not None
     assert first.value is not None
     assert best.value is not None
     assert first.value < 0.5 < 0.85 < best.value
-    assert "LEARNING_RATE = " in git(project, "show", "trialwright/loss:train.py")
+    assert "LEARNING_RATE = " in git(digits.project, "show", "trialwright/loss:train.py")
     edits = [trial.proposal for trial in history.trials[1:]]
     assert all(p.edit is not None and p.edit.files == ("train.py",) for p in edits)
     assert all(p.rationale and p.hypothesis is not None for p in edits)
@@ -106,11 +118,9 @@ def test_it_tunes_literals_and_rewrites_structure(
     assert all(p.edit.nodes == 0 for p in tuned if p.edit is not None)
 
 
-def test_after_discarded_changes_of_a_kind_it_turns_to_another(
-    digits: Task, tmp_path: Path
-) -> None:
+def test_after_discarded_changes_of_a_kind_it_turns_to_another(digits: Digits) -> None:
     """Two tunings in a row that were discarded are followed by a rewrite, which says why."""
-    history = Study(replace(digits, budget=Budget(trials=9)), tmp_path / "study").run()
+    history = digits.history
     lost = [t.verdict is not None and t.verdict.status == "discarded" for t in history.trials]
     kinds = [declared(trial) for trial in history.trials]
     at = next(
@@ -119,24 +129,30 @@ def test_after_discarded_changes_of_a_kind_it_turns_to_another(
     )  # fmt: skip
     assert kinds[at] != "hyperparameter"
     assert "the kind hyperparameter, were discarded" in history.trials[at].proposal.rationale
-    stubborn = replace(digits.research, pivot=50) if digits.research else None
-    known = History(_entries(tmp_path / "study", until=at))
-    offered = Editor()(replace(digits, research=stubborn), _with(known, stubborn), 1, RNG)
+    stubborn = replace(digits.task.research, pivot=50) if digits.task.research else None
+    known = History(_entries(digits.study, until=at))
+    offered = Editor()(replace(digits.task, research=stubborn), _with(known, stubborn), 1, RNG)
     assert offered[0].category == "hyperparameter"
 
 
-def test_it_has_something_for_every_slot_from_the_start(digits: Task, tmp_path: Path) -> None:
+def test_it_has_something_for_every_slot_from_the_start(
+    project: Path, task_of: MakeTask, tmp_path: Path
+) -> None:
     """Also while the code as it was found is still running."""
-    plan = RunnerPlan(workers=3)
-    history = Study(replace(digits, runner=plan, budget=Budget(trials=4)), tmp_path / "s").run()
+    (project / "train.py").write_text(DIGITS)
+    git(project, "commit", "-qam", "digits")
+    task = task_of(objective=Objective(metric="accuracy"), runner=RunnerPlan(workers=3))
+    history = Study(task, tmp_path / "study").run()
     assert len(history.trials) == 4
     assert [trial.proposal.parent for trial in history.trials[1:3]] == [0, 0]
 
 
-def test_it_says_the_same_for_the_same_history(digits: Task, tmp_path: Path) -> None:
+def test_it_says_the_same_for_the_same_history(digits: Digits) -> None:
     """A replay sees what the study saw."""
-    history = Study(replace(digits, budget=Budget(trials=3)), tmp_path / "study").run()
-    offered = [Editor()(digits, history, 2, np.random.default_rng(5))[0].edit for _ in range(2)]
+    history = digits.history
+    offered = [
+        Editor()(digits.task, history, 2, np.random.default_rng(5))[0].edit for _ in range(2)
+    ]
     assert offered[0] == offered[1]
 
 
