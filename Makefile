@@ -66,7 +66,7 @@ rivals: .boot/bin/python
 	  rm -f benchmarks/.envs/$$name/.built; \
 	  .boot/bin/python -m venv benchmarks/.envs/$$name || { failed=1; continue; }; \
 	  pip="benchmarks/.envs/$$name/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary"; \
-	  { test $$name != hebo || $$pip $(TORCH); } && $$pip -r benchmarks/rivals/$$name.txt \
+	  { test $$name != hebo || $$pip $(TORCH); } && $$pip --no-deps -r benchmarks/rivals/$$name.txt \
 	    && touch benchmarks/.envs/$$name/.built || { echo "$$name can't be installed"; failed=1; }; \
 	done; test -z "$$failed"
 
@@ -85,7 +85,7 @@ check: sync
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not browser"
 
 bench: sync
-	for script in kill9 faults overhead peers suite team prompt_growth doors seeds verdicts campaign; do \
+	for script in kill9 faults overhead peers suite misled team prompt_growth doors seeds verdicts campaign; do \
 	  echo "== benchmarks/$$script.py $(FLAGS)"; \
 	  $(BIN)/python benchmarks/$$script.py $(FLAGS) || failed=1; \
 	done; test -z "$$failed"

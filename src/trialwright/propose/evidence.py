@@ -21,6 +21,7 @@ from trialwright.knowledge import MetricFacts
 from trialwright.propose.credit import distrusted
 from trialwright.propose.moves import Seen
 from trialwright.propose.prior import Prior
+from trialwright.propose.trust import trust
 from trialwright.records import Cause, Diagnosis, Interval
 from trialwright.space import Configuration
 from trialwright.task import Task
@@ -191,6 +192,13 @@ class Evidence:
         model = fit(self.task.space, data, relevance=self.prior.relevance)
         pending = [trial.configuration for trial in self.pending]
         return model.believing(model.features.of(pending)) if pending else model
+
+    @cached_property
+    def trust(self) -> Array:
+        """What is left of each belief of the prior after the results, shape (d,), from 0 to 1."""
+        trials = [self.history.trials[number] for number in self.values]
+        utilities = self.sign * np.array(list(self.values.values()), dtype=np.float64)
+        return trust(self.prior.log_peaks([one.configuration for one in trials]), utilities)
 
     @cached_property
     def is_flat(self) -> bool:

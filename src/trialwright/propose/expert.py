@@ -145,13 +145,16 @@ class _Search:
         self._rng = rng
         found = moves(self._prior, evidence.seen)
         self._moves = {_key(self._space.canonical(m.configuration)): m for m in found}
+        self._believed = float(np.mean(evidence.trust))
+        """How much of what was believed beforehand has stood up to the results, from 0 to 1."""
         self._pool: dict[str, dict[str, Scalar]] = {}
         """What was looked at for the one before, of several that are wanted at once."""
 
     def best_besides(self, taken: Sequence[Configuration]) -> Scored | None:
         """Return the best candidate that is neither in the history nor in `taken`."""
         avoided = {_key(configuration) for configuration in taken}
-        if self._evidence.is_flat and self._rng.random() < SPREADING * _weight(self._evidence):
+        wanted = SPREADING * _weight(self._evidence) * self._believed
+        if self._evidence.is_flat and self._rng.random() < wanted:
             spread = self.drawn(taken)
             if spread is not None:
                 return spread
@@ -217,12 +220,13 @@ class _Search:
         if size is not None and size <= ENUMERATED:
             return list(space.grid(ENUMERATED))
         found = [space.canonical(move.configuration) for move in self._moves.values()]
-        found += self._prior.draw(rng, DRAWN)
+        drawn = round(DRAWN * self._believed)
+        found += self._prior.draw(rng, drawn)
         starts: list[Configuration] = [t.configuration for t in self._evidence.best[:3]]
         for start in starts or list(taken[:1]) or [self._prior.start()]:
             found += _varied(space, start, rng, NEARBY // max(len(starts), 1), 0.2)
         try:
-            found += [space.sample(rng) for _ in range(ANYWHERE)]
+            found += [space.sample(rng) for _ in range(ANYWHERE + DRAWN - drawn)]
         except SpaceError:
             return found  # the constraints leave so little that only variations can find it
         return found
@@ -279,7 +283,7 @@ class _Judge:
         self._moves = known
         self._space = evidence.task.space
         self._weight = _weight(evidence)
-        self._trust = min(TRUST, self._weight)
+        self._trust = min(TRUST, self._weight) * float(np.mean(evidence.trust))
         self._leaning = lean(evidence.prior, evidence.seen)
         model = evidence.model
         self._model: Surrogate | None = None
@@ -293,7 +297,8 @@ class _Judge:
         prior = self._evidence.prior
         promised = np.array([self._promise(c) for c in configurations])
         leant = self._trust * self._leaning.against(prior, configurations)
-        total = self._weight * prior.log_density(configurations) + promised + leant
+        believed = prior.log_terms(configurations) @ self._evidence.trust
+        total = self._weight * believed + promised + leant
         if self._model is None:
             return np.asarray(total + self._distance(configurations))
         points = self._model.features.of(configurations)

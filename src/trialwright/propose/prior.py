@@ -197,7 +197,23 @@ class Prior:
 
     def log_density(self, configurations: Sequence[Configuration]) -> Array:
         """Return the log of how plausible each configuration is beforehand, 0 at most, (n,)."""
-        return np.array([self._remembered(configuration) for configuration in configurations])
+        return np.asarray(self.log_terms(configurations).sum(axis=1))
+
+    def log_terms(self, configurations: Sequence[Configuration]) -> Array:
+        """Return what each parameter adds to `log_density`, shape (n, d); 0 where inactive."""
+        # Within a deviation all is equally plausible: with densities that peak, many
+        # parameters would hold each other at the centre, where nothing is learnt.
+        return np.minimum(self.log_peaks(configurations) + self._within, 0.0)
+
+    def log_peaks(self, configurations: Sequence[Configuration]) -> Array:
+        """Return the same with densities that peak where a belief is centred."""
+        found = [self._remembered(configuration) for configuration in configurations]
+        return np.array(found).reshape(len(found), len(self.space.names))
+
+    @cached_property
+    def _within(self) -> Array:
+        """How far below its peak a number is as plausible as there; nothing for options."""
+        return np.array([0.0 if is_unordered(one) else _WITHIN for one in self.space.parameters])
 
     def draw(self, rng: np.random.Generator, count: int) -> list[dict[str, Scalar]]:
         """Draw legal configurations from the belief: `count`, or fewer where constraints bind."""
@@ -335,30 +351,27 @@ class Prior:
         return tuple(bumps) or (Bump(0.5, VAGUE, VAGUE),)
 
     @cached_property
-    def _densities(self) -> dict[str, float]:
+    def _densities(self) -> dict[str, tuple[float, ...]]:
         return {}
 
-    def _remembered(self, configuration: Configuration) -> float:
+    def _remembered(self, configuration: Configuration) -> tuple[float, ...]:
         """The same candidates are weighed again and again for several trials at once."""
         key = str(configuration)
         if key not in self._densities:
-            self._densities[key] = self._log_density(configuration)
+            self._densities[key] = tuple(
+                self._log_term(name, configuration) if name in configuration else 0.0
+                for name in self.space.names
+            )
         return self._densities[key]
 
-    def _log_density(self, configuration: Configuration) -> float:
-        total = 0.0
-        for name, value in configuration.items():
-            parameter = self.space[name]
-            if isinstance(parameter, Choice) and is_unordered(parameter):
-                index = parameter.options.index(value)
-                total += math.log(max(float(self._odds_of(name)[index]), FLOOR))
-                continue
-            place = place_of(parameter, value)
-            density = max(bump.density(place) for bump in self._bumps(name, configuration))
-            # Within a deviation all is equally plausible: with densities that peak, many
-            # parameters would hold each other at the centre, where nothing is learnt.
-            total += min(math.log((1 - FLOOR) * density + FLOOR) + _WITHIN, 0.0)
-        return total
+    def _log_term(self, name: str, configuration: Configuration) -> float:
+        parameter, value = self.space[name], configuration[name]
+        if isinstance(parameter, Choice) and is_unordered(parameter):
+            index = parameter.options.index(value)
+            return math.log(max(float(self._odds_of(name)[index]), FLOOR))
+        place = place_of(parameter, value)
+        density = max(bump.density(place) for bump in self._bumps(name, configuration))
+        return math.log((1 - FLOOR) * density + FLOOR)
 
     def _odds_of(self, name: str) -> Array:
         if name not in self._odds_cache:
