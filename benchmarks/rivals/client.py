@@ -68,7 +68,7 @@ class Rival:
         )
         self._say(
             {
-                "parameters": [_stated(parameter, space) for parameter in space.parameters],
+                "parameters": [stated(parameter, space) for parameter in space.parameters],
                 "seed": seed,
                 "trials": trials,
                 "startup": startup,
@@ -134,20 +134,27 @@ class Rival:
         return {name: _number(self._space[name], value) for name, value in values.items()}
 
 
-def _stated(parameter: Parameter, space: Space) -> dict[str, object]:
+def stated(parameter: Parameter, space: Space) -> dict[str, object]:
+    """Return a parameter as numbers, with the values of another one with which it counts.
+
+    >>> space = Space((Choice("kernel", ("linear", "rbf")), Int("degree", 1, 9, step=2)))
+    >>> told = stated(space["degree"], space)
+    >>> told["kind"], told["low"], told["high"]
+    ('int', 0, 4)
+    """
     parent, when = _condition(parameter, space)
-    stated: dict[str, object] = {"name": parameter.name, "parent": parent, "when": when}
+    told: dict[str, object] = {"name": parameter.name, "parent": parent, "when": when}
     match parameter:
         case (
             Float(low=low, high=high, log=log, step=None) | Int(low=low, high=high, log=log, step=1)
         ):
-            return {**stated, "kind": parameter.kind, "low": low, "high": high, "log": log}
+            return {**told, "kind": parameter.kind, "low": low, "high": high, "log": log}
         case Float() | Int():
             kind = "int"
         case Choice() | Ordinal():
             kind = parameter.kind
     assert parameter.count is not None
-    return {**stated, "kind": kind, "low": 0, "high": parameter.count - 1, "log": False}
+    return {**told, "kind": kind, "low": 0, "high": parameter.count - 1, "log": False}
 
 
 def _condition(parameter: Parameter, space: Space) -> tuple[str | None, list[float]]:

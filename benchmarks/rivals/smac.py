@@ -30,9 +30,6 @@ from smac.runhistory.enumerations import StatusType
 
 from benchmarks.rivals.server import Parameter, Problem, serve
 
-CHALLENGERS = 1_000
-"""Random candidates per suggestion, as in SMAC's facade for black boxes; 10,000, as in the one for
-hyperparameters, take five seconds of a core for each suggestion."""
 DETERMINISTIC = 0
 """The seed that SMAC itself gives a deterministic target's trials."""
 
@@ -58,9 +55,6 @@ class Smac:
             scenario,
             _nothing,
             initial_design=Facade.get_initial_design(scenario, n_configs=started, max_ratio=1.0),
-            acquisition_maximizer=Facade.get_acquisition_maximizer(
-                scenario, challengers=CHALLENGERS
-            ),
             config_selector=Facade.get_config_selector(scenario, retrain_after=1),
             overwrite=True,
             logging_level=False,
