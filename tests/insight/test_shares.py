@@ -322,3 +322,16 @@ def test_tasks_are_one_more_factor() -> None:
     assert isinstance(share, float)
     assert share > 0.6
     assert "architecture x task.omega2" in measure.values
+
+
+def test_without_an_architecture_the_largest_share_is_told() -> None:
+    """Nobody is told of a knob that hardly matters because it stands first; the choice is said."""
+    rows = [
+        ({"warmup": step % 2, "depth": step % 3, "seed": step}, float(step % 3) + 0.01 * (step % 2))
+        for step in range(24)
+    ]
+    told = variance_shares(log(*rows))
+    assert told.values["factor"] == "depth"
+    assert "largest of the shares of 2 settings" in " ".join(told.notes)
+    named_first = [({"model": f"m{c['warmup']}", **c}, value) for c, value in rows]
+    assert variance_shares(log(*named_first)).values["factor"] == "model"

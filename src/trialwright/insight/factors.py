@@ -145,6 +145,11 @@ def factors_of(campaign: Campaign) -> tuple[str, ...]:
     return (*first, *rest)
 
 
+def is_architecture(key: str) -> bool:
+    """Say whether a setting's name says that it chooses the kind of model."""
+    return _architecture(key) is not None
+
+
 def _architecture(key: str) -> int | None:
     last = normal(key.rsplit(".", 1)[-1])
     return ARCHITECTURE.index(last) if last in ARCHITECTURE else None

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from trialwright.campaigns.campaign import Campaign, Experiment
-from trialwright.insight.factors import factors_of, level_of, named, strata_of, with_result
+from trialwright.insight.factors import (
+    factors_of,
+    is_architecture,
+    level_of,
+    named,
+    strata_of,
+    with_result,
+)
 from trialwright.insight.measured import Cell, Measured, Table, refusal
 from trialwright.insight.telling import percent
 from trialwright.insight.variance import Share, one_way, within
@@ -201,7 +208,8 @@ def variance_shares(campaign: Campaign, *, factor: str | None = None) -> Measure
 
     eta^2, omega^2, F and p of a one-way analysis of variance, by ranks too (FIELD: architecture
     share; arXiv 2603.15916), of all results and within tasks and code epochs. Without a `factor`,
-    of each that `factors_of` finds, the architecture first: the sentence is about that one.
+    of each that `factors_of` finds: the sentence is about the architecture, or where no setting is
+    one about the setting with the largest share (omega^2), which is said.
     Crashes have no result: they are counted beside it, level by level.
     """
     names = (factor,) if factor is not None else factors_of(campaign)
@@ -211,7 +219,8 @@ def variance_shares(campaign: Campaign, *, factor: str | None = None) -> Measure
     found = [one for one in answers if isinstance(one, FactorShares)]
     if not found:
         return refusal(NAME, TITLE, str(answers[0]))
-    first = found[0]
+    first = found[0] if factor or is_architecture(found[0].factor) else max(found, key=_weight)
+    chosen = () if first is found[0] and is_architecture(first.factor) else _chosen(found)
     return Measured(
         name=NAME,
         title=TITLE,
@@ -221,8 +230,18 @@ def variance_shares(campaign: Campaign, *, factor: str | None = None) -> Measure
             columns=_COLUMNS,
             rows=tuple(row for one in found for row in _rows(one, whole=one is first)),
         ),
-        notes=_notes(first),
+        notes=(*chosen, *_notes(first)),
     )
+
+
+def _weight(shares: FactorShares) -> float:
+    return shares.pooled.omega2
+
+
+def _chosen(found: Sequence[FactorShares]) -> tuple[str, ...]:
+    if len(found) < 2:
+        return ()
+    return (f"It is the largest of the shares of {len(found)} settings, which flatters it.",)
 
 
 _COLUMNS = (
