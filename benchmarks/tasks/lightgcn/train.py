@@ -25,7 +25,7 @@ from benchmarks.tasks import nets, script
 from trialwright.expression import Scalar
 
 USERS, ITEMS, TASTES = 400, 300, 6
-PER_USER, HELD_OUT, AT = 30, 5, 10
+PER_USER, HELD_OUT, AT = 25, 5, 10
 SHARPNESS, POPULARITY = 1.2, 0.8
 """How far taste and fame decide what a user sees."""
 

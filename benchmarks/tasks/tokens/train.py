@@ -18,7 +18,7 @@ from benchmarks.tasks import nets, script
 from benchmarks.tasks.language import Dialect, Transformer
 from trialwright.expression import Scalar
 
-TRAIN, VALID, EPOCHS = 500, 500, 10
+TRAIN, VALID, EPOCHS = 500, 400, 10
 SPOKEN = Dialect.drawn(7, lag=3)
 
 
