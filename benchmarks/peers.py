@@ -22,12 +22,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import regret
+from benchmarks import contenders, regret
 from benchmarks.contenders import METHODS, USUAL, Trial, play
 from benchmarks.tasks.data import DataError
 from benchmarks.tasks.evaluation import (
@@ -277,8 +276,7 @@ def _faults(plan: Plan) -> list[str]:
     if faults:
         return faults
     faults = [f"{task}: {fault}" for task in plan.tasks if (fault := missing(task))]
-    if any(method.startswith("gp") for method in plan.methods) and not find_spec("torch"):
-        faults.append("torch is not installed")
+    faults += [f"{m}: {fault}" for m in plan.methods if (fault := contenders.missing(m))]
     return faults
 
 

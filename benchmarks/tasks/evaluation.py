@@ -230,7 +230,9 @@ def imported(
                 places = (place.with_suffix(".py"), place / "__init__.py")
                 left += [place for place in places if place.is_file()]
             libraries.add(name.partition(".")[0])
-    return tuple(sorted(modules)), frozenset(libraries - _APART - sys.stdlib_module_names)
+    # A package that says what it is for, and no more, changes nothing.
+    coded = [path for path in modules if len(_tree(path).body) > 1 or path == script]
+    return tuple(sorted(coded)), frozenset(libraries - _APART - sys.stdlib_module_names)
 
 
 def _tree(path: Path) -> ast.Module:

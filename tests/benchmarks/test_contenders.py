@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from benchmarks.contenders import METHODS, OURS, PEERS, STARTUP, USUAL
+from benchmarks.contenders import METHODS, OURS, PEERS, RIVALS, STARTUP, USUAL
 from benchmarks.tasks.evaluation import task_of
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "peers.py"
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "peers.py"
 def test_the_usual_methods_are_all_known() -> None:
     """Every peer runs from scratch and from the default, beside the expert."""
     assert set(USUAL) <= set(METHODS)
-    assert set(METHODS) == {*PEERS, *OURS}
+    assert set(METHODS) == {*PEERS, *OURS, *RIVALS}
     for name in ("random", "tpe", "gp"):
         assert not PEERS[name].default
         assert PEERS[f"{name}+default"].default
