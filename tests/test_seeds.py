@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.app.started import Started
 from trialwright.analysis.validation import RATE, validation
 from trialwright.execute.runner import Event
 from trialwright.execute.simulate import SimulatedRunner
@@ -176,8 +175,8 @@ def test_fresh_seeds_survive_a_kill(tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(STUDY.format(python=sys.executable))
     folder = tmp_path / "runs"
-    call = [sys.executable, "-m", "trialwright.app.cli", "run", str(file), "--folder", str(folder)]
-    process = subprocess.Popen([*call, "--plain"], stdout=subprocess.DEVNULL, env=dict(os.environ))
+    words = ("run", str(file), "--folder", str(folder), "--plain")
+    process = Started(tmp_path, *words, file=tmp_path / "said")
     try:
         deadline = time.monotonic() + 60
         while not any(trial.fresh for trial in _read(folder).trials):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -74,17 +75,23 @@ def ran(folder: Path, *words: str, **more: str) -> subprocess.CompletedProcess[s
             "words": words,
             "loaded": str(Path(place, "loaded")),
         }
-        with _WARMING:
-            try:
-                status = _warm().serve(json.dumps(wish))
-            except BaseException:
-                # Its answer may come later, and must not be taken for the next command's.
-                _warm().end()
-                _warm.cache_clear()
-                raise
+        status = ask(wish)
+        assert status is not None
         return subprocess.CompletedProcess(
             command(*words), status, out.read_text(), err.read_text()
         )
+
+
+def ask(wish: Mapping[str, object]) -> int | None:
+    """Ask the process that commands are forked from; see `tests.app.warm.answered`."""
+    with _WARMING:
+        try:
+            return _warm().serve(json.dumps(wish))
+        except BaseException:
+            # Its answer may come later, and must not be taken for the next wish's.
+            _warm().end()
+            _warm.cache_clear()
+            raise
 
 
 _WARMING = threading.Lock()
@@ -104,13 +111,14 @@ class _Warm:
         )
         atexit.register(self.close)
 
-    def serve(self, wish: str) -> int:
-        """Have one command run; return its exit status."""
+    def serve(self, wish: str) -> int | None:
+        """Have one wish answered."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(wish + "\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        answer: int | None = json.loads(self._process.stdout.readline())
+        return answer
 
     def close(self) -> None:
         """Let the process end."""

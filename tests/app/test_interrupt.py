@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.commands import command, environment, lay_out, ran
+from tests.app.started import Started
 from trialwright.history import read
 
 WAIT_S = 60
@@ -28,24 +29,13 @@ SECOND_S = 2.0
 
 
 @contextmanager
-def going(folder: Path, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+def going(folder: Path, *words: str, **more: str) -> Iterator[Started]:
     """A command in a process group of its own, ended with the block."""
-    process = subprocess.Popen(
-        command(*words),
-        cwd=folder,
-        env=environment(**more),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = Started(folder, *words, **more)
     try:
         yield process
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=WAIT_S)
+        process.close()
 
 
 def until(there: Callable[[], bool]) -> None:

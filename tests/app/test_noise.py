@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.app.commands import ran
 from trialwright.history import read
 
 TRAIN = """
@@ -34,20 +34,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in `folder`."""
-    return subprocess.run(
-        [sys.executable, "-m", "trialwright.app.cli", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_noise_is_measured_before_a_study_and_belongs_to_it(folder: Path) -> None:
     """One trial with six seeds and nothing else; more on top; then the study goes on with it."""
-    told = json.loads(call(folder, "noise", "--runs", "6", "--json").stdout.splitlines()[-1])
+    told = json.loads(ran(folder, "noise", "--runs", "6", "--json").stdout.splitlines()[-1])
     history = read(next((folder / "runs").iterdir()))
     (trial,) = history.trials
     assert dict(trial.configuration) == {"n": 2}
@@ -57,16 +46,16 @@ def test_the_noise_is_measured_before_a_study_and_belongs_to_it(folder: Path) ->
     assert noise["sd"] == pytest.approx(np.std(list(trial.values.values()), ddof=1))
     assert noise["interval"][0] < noise["sd"] < noise["interval"][1]
     assert noise["tells"]["4"] == pytest.approx(noise["tells"]["1"] / 2)
-    said = call(folder, "noise", "--runs", "8", "--plain")
+    said = ran(folder, "noise", "--runs", "8", "--plain")
     assert "Over 8 seeds the defaults (trial 0) give y" in said.stdout
     assert "The least gain that is told from this noise" in said.stdout
-    assert call(folder, "run", "--plain").returncode == 0
+    assert ran(folder, "run", "--plain").returncode == 0
     history = read(next((folder / "runs").iterdir()))
     assert [len(t.values) for t in history.trials] == [8, 1]
 
 
 def test_too_few_runs_are_refused(folder: Path) -> None:
     """One run has no spread."""
-    refused = call(folder, "noise", "--runs", "1")
+    refused = ran(folder, "noise", "--runs", "1")
     assert refused.returncode == 2
     assert "--runs" in refused.stderr

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.commands import command, environment, lay_out, ran
+from tests.app.commands import lay_out, ran
+from tests.app.started import Started
 from tests.report.notebooks import ran as simulated
 from tests.report.notebooks import score, task
 from trialwright.execute.simulate import SimulatedRunner
@@ -111,9 +112,7 @@ def test_the_inbox_is_read_while_the_study_runs(tmp_path: Path) -> None:
     """A line that a person writes is ticked, a trial in it is run, all in the same session."""
     with_blocks(tmp_path, trials=40, sleep=0.6)
     results = tmp_path / RESULTS
-    process = subprocess.Popen(
-        command("run", "--plain"), cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
-    )
+    process = Started(tmp_path, "run", "--plain", file=tmp_path / "said")
     try:
         until((results / write.NOTEBOOK / "inbox.md").exists)
         path = results / write.NOTEBOOK / "inbox.md"

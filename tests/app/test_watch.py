@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.app.commands import clear, command, environment, lay_out, ran
+from tests.app.started import Started
 
 WAIT_S = 120
 
@@ -147,10 +148,7 @@ def test_a_model_that_is_waited_for_is_shown(tmp_path: Path) -> None:
 def test_status_watch_shows_a_study_that_runs_elsewhere(tmp_path: Path) -> None:
     """It shows what runs, the best once there is one, and ends with the study."""
     gate = gated(tmp_path, trials=2)
-    other = subprocess.Popen(
-        command("run"), cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    other = Started(tmp_path, "run", file=tmp_path / "said")
     try:
         deadline = time.monotonic() + WAIT_S
         while "running" not in ran(tmp_path, "status").stdout:
@@ -172,16 +170,11 @@ def test_status_watch_shows_a_study_that_runs_elsewhere(tmp_path: Path) -> None:
 def test_status_watch_ends_with_ctrl_c_and_leaves_the_study_alone(tmp_path: Path) -> None:
     """A study that was killed is shown as it is; Ctrl-C ends the looking, with status 0."""
     gated(tmp_path, trials=2)
-    study = subprocess.Popen(
-        command("run"), cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    study = Started(tmp_path, "run")
     assert study.stdout is not None
-    with study.stdout as out:
-        while b"trial 1 started" not in out.readline():
-            pass
-        os.killpg(study.pid, signal.SIGKILL)
-        study.wait(timeout=WAIT_S)
+    while "trial 1 started" not in study.stdout.readline():
+        pass
+    study.close()
     with terminal(tmp_path, "status", "--watch") as seen:
         seen.until("no process is running this study")
         seen.process.send_signal(signal.SIGINT)

@@ -2,7 +2,7 @@
 
 What a command does is what it does for a user; only its second of imports is spent once per test
 worker instead of once per test. What a command loads besides, the next one finds loaded. One line
-of JSON per command on standard input, one per answer.
+of JSON per wish on standard input, one per answer.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ MODULES = (
 )
 
 LEARNT = {
-    "openai", "optuna", "plotly", "pydantic_ai", "scipy", "sklearn", "sqlalchemy", "trialwright",
+    "mcp", "mcp_types", "openai", "optuna", "plotly", "psycopg", "pydantic_ai", "scipy", "sklearn",
+    "sqlalchemy", "starlette", "trialwright", "uvicorn",
 }  # fmt: skip
 """Packages that stay loaded once a command has needed them: importing these starts no thread."""
+
+WRITING = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
 def main() -> None:
@@ -40,15 +43,31 @@ def main() -> None:
     load(MODULES)
     for line in sys.stdin:
         wish = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            be(wish)
-        _, status = os.waitpid(pid, 0)
+        answer = answered(wish)
         loaded = Path(wish["loaded"])
         more = loaded.read_text().splitlines() if loaded.exists() else []
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        print(json.dumps(answer), flush=True)
         if more:
             load(more)
+
+
+def answered(wish: dict[str, Any]) -> int | None:
+    """Run a command to its end, and return its status; or do a part of that.
+
+    Where the wish says `start`, the command goes on, and its process is the answer; where it says
+    `poll`, the status of that process is, or None while it goes on.
+    """
+    if "poll" in wish:
+        ended, status = os.waitpid(wish["poll"], os.WNOHANG)
+        return os.waitstatus_to_exitcode(status) if ended else None
+    # A pipe has its writer before the answer: its reader would else take it for ended.
+    held = [os.open(wish[name], WRITING, 0o600) for name in ("out", "err")]
+    pid = os.fork()
+    if pid == 0:
+        be(wish)
+    for descriptor in held:
+        os.close(descriptor)
+    return pid if "start" in wish else os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def load(modules: Iterable[str]) -> None:
@@ -69,8 +88,8 @@ def be(wish: dict[str, Any]) -> NoReturn:
     os.environ.update(wish["environment"])
     for number, path, mode in (
         (0, os.devnull, os.O_RDONLY),
-        (1, wish["out"], os.O_WRONLY | os.O_CREAT),
-        (2, wish["err"], os.O_WRONLY | os.O_CREAT),
+        (1, wish["out"], WRITING),
+        (2, wish["err"], WRITING),
     ):
         descriptor = os.open(path, mode, 0o600)
         os.dup2(descriptor, number)

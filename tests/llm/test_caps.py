@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.app.commands import command, environment
 from tests.app.commands import ran as command_ran
+from tests.app.started import Started
 from tests.llm.servers import (
     READ,
     WRITTEN,
@@ -171,14 +170,7 @@ def _killed_at_question(
     server: Provider, folder: Path, *, number: int, script: Script = rates
 ) -> None:
     """Run the study, and kill it when question `number` (from 0) is asked, before its answer."""
-    process = subprocess.Popen(
-        command("run", "--plain"),
-        cwd=folder,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = Started(folder, "run", "--plain", file=folder / "said")
 
     def killing(index: int, request: Request) -> Move:
         if index == number:

@@ -21,6 +21,7 @@ import psycopg
 import pytest
 
 from tests.app.commands import TRAIN, clear, command, environment, lay_out, ran
+from tests.app.started import Started
 from tests.postgres.server import PASSWORD, PostgresServer
 from tests.postgres.warm import Starter
 from tests.thoroughness import repeats
@@ -53,13 +54,9 @@ def machine(
 
 
 @contextmanager
-def coordinator(folder: Path, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+def coordinator(folder: Path, *words: str, **more: str) -> Iterator[Started]:
     """A process that runs the study, with what it says in a file beside it."""
-    with (folder / "said").open("a") as said:
-        process = subprocess.Popen(
-            command("run", "--plain", *words), cwd=folder, env=environment(**more),
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True,
-        )  # fmt: skip
+    process = Started(folder, "run", "--plain", *words, file=folder / "said", **more)
     try:
         yield process
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import pytest
 
 from benchmarks import synthetic
 from tests.analysis.test_ucb import replicate
+from tests.app.started import Started
 from tests.propose.proposer_conformance import (
     CONDITIONAL,
     MIXED,
@@ -381,15 +381,12 @@ runner: {{workers: 1}}
 """
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path) -> Started:
     """Start or resume the study in a folder."""
     folder.mkdir(exist_ok=True)
     (folder / "train.py").write_text(SCRIPT)
     (folder / "study.yaml").write_text(STUDY.format(python=sys.executable))
-    command = [sys.executable, "-m", "trialwright.app.cli", "run", "study.yaml", "--plain"]
-    return subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-    )
+    return Started(folder, "run", "study.yaml", "--plain", file=folder / "said")
 
 
 def results(folder: Path) -> History:

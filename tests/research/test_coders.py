@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.app.started import Started
 from tests.process.confining import needs_sandbox
 from tests.research.coding import (
     STANDINS,
@@ -294,16 +294,11 @@ def test_a_second_interrupt_ends_the_agent(
     assert again.closed.reason == "budget"
 
 
-def running_study(task: Task, folder: Path) -> subprocess.Popen[bytes]:
+def running_study(task: Task, folder: Path) -> Started:
     """Start `trialwright run` in a folder, as a person would."""
     file = folder / "study.yaml"
     file.write_text(dump(task))
-    return subprocess.Popen(
-        [sys.executable, "-m", "trialwright.app.cli", "run", str(file), "--plain"],
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    return Started(folder, "run", str(file), "--plain", file=folder / "said")
 
 
 @pytest.mark.parametrize("plan", PLANS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.app.started import Started
 from tests.research.conftest import TRAIN, git
 from trialwright.code.blocks import Block
 from trialwright.desk import Desk, EditOffer, Offer, Told
@@ -271,11 +271,7 @@ def test_an_edit_is_served_beside_a_running_study(
         "research: {editable: [train.py], sandbox: none}\nbudget: {trials: 4}\n"
         "runner: {workers: 1}\n"
     )
-    words = [sys.executable, "-m", "trialwright.app.cli", "run", "study.yaml", "--plain"]
-    running = subprocess.Popen(
-        [*words, "--folder", str(tmp_path / "study")], cwd=project,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    running = Started(project, "run", "study.yaml", "--plain", "--folder", str(tmp_path / "study"))
     try:
         desk = Desk(Study(task_of(), tmp_path / "study"), by="visitor")
         while not desk.history().launches:
@@ -287,7 +283,7 @@ def test_an_edit_is_served_beside_a_running_study(
         _, said = running.communicate(timeout=120)
         assert running.returncode == 0, said
     finally:
-        running.kill()
+        running.close()
         running.wait()
         assert running.stderr is not None
         running.stderr.close()

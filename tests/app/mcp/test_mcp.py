@@ -19,6 +19,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.app.commands import clear, command, environment, lay_out, ran
+from tests.app.started import Started
 from trialwright.app.mcp.server import prompt
 from trialwright.history import read
 
@@ -54,12 +55,8 @@ async def over_stdio(folder: Path) -> AsyncIterator[Client]:
 @contextmanager
 def served(folder: Path, *words: str) -> Iterator[str]:
     """A server process over HTTP; its address."""
-    process = subprocess.Popen(
-        command("mcp", "--http", "--by", "visitor", *words),
-        cwd=folder,
-        env=environment(TRIALWRIGHT_MCP_TOKEN=TOKEN),
-        stderr=subprocess.PIPE,
-        text=True,
+    process = Started(
+        folder, "mcp", "--http", "--by", "visitor", *words, TRIALWRIGHT_MCP_TOKEN=TOKEN
     )
     assert process.stderr is not None
     try:
@@ -68,8 +65,7 @@ def served(folder: Path, *words: str) -> Iterator[str]:
         yield line.removeprefix("serving ").strip()
     finally:
         process.terminate()
-        process.wait()
-        process.stderr.close()
+        process.close()
 
 
 @asynccontextmanager
@@ -161,7 +157,7 @@ def test_what_is_wrong_is_told_to_the_agent(tmp_path: Path) -> None:
     lay_out(tmp_path, trials=4)
 
     async def drive() -> None:
-        async with over_stdio(tmp_path) as client:
+        async with over_http(tmp_path) as client:
             fault = await wrong(client, "propose", change={"lr": 7, "mu": 1}, why="x")
             assert "mu = 1 is unknown; the parameters are lr, depth" in fault
             assert "lr = 7.0 is not a number from 0.001 to 1" in fault
@@ -195,7 +191,7 @@ def test_a_run_is_pruned_by_the_agent(tmp_path: Path) -> None:
     lay_out(tmp_path, sleep=60.0)
 
     async def drive() -> None:
-        async with over_stdio(tmp_path) as client:
+        async with over_http(tmp_path) as client:
             run = (await said(client, "start_run"))["run"]
             waited = await said(client, "wait_run", run=run, timeout_s=0.2)
             assert waited["ended"] is False
@@ -215,7 +211,7 @@ def test_a_fresh_agent_is_told_what_to_do(tmp_path: Path) -> None:
     lay_out(tmp_path)
 
     async def drive() -> None:
-        async with over_stdio(tmp_path) as client:
+        async with over_http(tmp_path) as client:
             assert client.instructions == prompt("guide")
             prompts = {one.name for one in (await client.list_prompts()).prompts}
             assert prompts == {"tune", "review"}
