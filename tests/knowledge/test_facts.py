@@ -35,6 +35,10 @@ SAID = {
     "x_train (1437, 64)": {"rows": 1437, "features": 64},
     "sequences of length 128, 20 % label noise": {"length": 128, "noise": 0.2},
     "the 24 samples before it": {},
+    "150 sentences of 17 tokens to train on": {"rows": 150},
+    "pretrained on 2,000 sentences at a rate of 0.003; 100 sentences to train on": {
+        "rows": 100, "pretraining_rate": 0.003,
+    },
     "version 3.11 on 2 cores takes 300 seconds": {},
 }  # fmt: skip
 

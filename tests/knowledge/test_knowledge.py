@@ -260,8 +260,9 @@ def test_recipes_answer_findings_that_exist() -> None:
 
 
 def test_rules_look_for_signs_that_exist() -> None:
-    """Each rule's signs are findings, causes, or its own two words, and it does something."""
-    known = {*Finding.__args__, *Cause.__args__, "any", "classes"}  # type: ignore[attr-defined]
+    """Each rule's signs are findings, causes, or its own three words, and it does something."""
+    own = ("any", "classes", "gap")
+    known = {*Finding.__args__, *Cause.__args__, *own}  # type: ignore[attr-defined]
     effects = {
         effect for c in CONCEPTS for effect in (advice(c) or knowledge.Advice(concept=c)).raises
     }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from trialwright import knowledge
+from trialwright.analysis.curves import overfits
 from trialwright.expression import Scalar, evaluate
 from trialwright.history import Trial
 from trialwright.knowledge import Advice, MetricFacts, MoveRule
@@ -185,8 +186,22 @@ def signs_of(trial: Trial, seen: Seen) -> dict[str, str]:
     if seen.facts.classes:
         signs["classes"] = ""
     if diagnosis is not None:
-        signs |= dict.fromkeys(diagnosis.findings, diagnosis.sentence)
+        signs |= dict.fromkeys(_findings(diagnosis), diagnosis.sentence)
     return signs
+
+
+def _findings(diagnosis: Diagnosis) -> list[str]:
+    """What was found, with training that is merely ahead told from held-out that got worse.
+
+    Flexible models are always ahead of themselves; as long as the held-out curve rises, that is
+    no reason to hold them back.
+    """
+    if "overfitting" not in diagnosis.findings or overfits(diagnosis):
+        return list(diagnosis.findings)
+    others = [one for one in diagnosis.findings if one != "overfitting"]
+    numbers = diagnosis.numbers
+    rising = numbers.get("best") == numbers.get("last") and numbers.get("slope", 0.0) != 0.0
+    return [*others, "gap", *(["still_improving"] if rising else [])]
 
 
 def failure_signs(trial: Trial) -> dict[str, str]:

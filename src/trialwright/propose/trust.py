@@ -31,10 +31,11 @@ def trust(terms: Array, utilities: Array) -> Array:
     `terms`, shape (n, d): log density of each belief at each result; `utilities`, shape (n,):
     results, larger better. Only their order counts, so that one that diverged weighs no more.
 
-    >>> terms = np.array([[0.0, 0.0], [-1.0, 0.0], [-2.0, 0.0], [-3.0, 0.0]])
-    >>> against, none = trust(terms, np.array([0.1, 0.2, 0.3, 0.4]))
-    >>> bool(against < 0.1), float(none)
-    (True, 1.0)
+    >>> terms = np.array([[0.0, -1.0], [-1.0, -2.0], [-2.0, 0.0], [-3.0, -3.0]])
+    >>> trust(terms, np.array([0.1, 0.2, 0.3, 0.4])).round(1).tolist()
+    [0.0, 0.0]
+    >>> trust(terms, np.array([0.4, 0.3, 0.2, 0.1])).round(1).tolist()
+    [1.0, 0.8]
     """
     count, width = terms.shape
     if count < LEAST:
