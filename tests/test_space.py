@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.spaces import SCALARS, spaces
+from tests.thoroughness import repeats
 from trialwright.errors import InvalidConfiguration, SpaceError
 from trialwright.expression import Scalar, evaluate, names
 from trialwright.space import DIGITS, LARGEST, Choice, Float, Int, Ordinal, Parameter, Space
@@ -50,7 +51,7 @@ def same(parameter: Parameter, left: Scalar, right: Scalar) -> bool:
     return left == right and type(left) is type(right)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=repeats(60, 200), deadline=None)
 @given(space=spaces(), seed=SEEDS)
 def test_every_draw_is_legal(space: Space, seed: int) -> None:
     """A draw has exactly the active parameters, legal values, and keeps the constraints."""
@@ -63,7 +64,7 @@ def test_every_draw_is_legal(space: Space, seed: int) -> None:
                if names(c) <= configuration.keys())  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=repeats(60, 200), deadline=None)
 @given(space=spaces(), seed=SEEDS)
 def test_decode_is_the_inverse_of_encode(space: Space, seed: int) -> None:
     """Exact for whole numbers, grids, choices and levels; to `DIGITS` digits for floats."""
@@ -79,7 +80,7 @@ def test_decode_is_the_inverse_of_encode(space: Space, seed: int) -> None:
             assert same(parameter, parameter.from_unit(float(unit)), value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(30, 100), deadline=None)
 @given(space=spaces())
 def test_the_corners_of_the_cube_are_legal_values(space: Space) -> None:
     """No rounding leads out of a domain, at 0, at 1, or just inside."""
@@ -88,7 +89,7 @@ def test_the_corners_of_the_cube_are_legal_values(space: Space) -> None:
             assert parameter.admits(parameter.from_unit(unit)), (parameter, unit)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(30, 100), deadline=None)
 @given(space=spaces(), values=st.dictionaries(st.sampled_from(["a", "b.c", "d", "z"]), SCALARS))
 def test_canonical_is_idempotent_and_check_agrees_with_it(
     space: Space, values: Mapping[str, Scalar]
@@ -100,7 +101,7 @@ def test_canonical_is_idempotent_and_check_agrees_with_it(
     assert space.key(once) == space.key(values)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(30, 100), deadline=None)
 @given(space=spaces(), seed=SEEDS, name=st.sampled_from(["a", "b.c", "d"]), value=SCALARS)
 def test_one_wrong_value_is_always_found(space: Space, seed: int, name: str, value: Scalar) -> None:
     """A legal configuration with one foreign value is legal exactly if that value is admitted."""
@@ -305,7 +306,7 @@ def test_the_key_knows_no_order_and_no_spelling() -> None:
     assert WATER.key(one) != WATER.key({**one, "depth": 5})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=repeats(30, 100), deadline=None)
 @given(space=spaces(), seed=SEEDS, name=st.sampled_from(["a", "b.c", "z"]), value=SCALARS)
 def test_the_schema_admits_what_the_space_does(
     space: Space, seed: int, name: str, value: Scalar
