@@ -1,0 +1,21 @@
+"""What all tests share: groups that stay in one worker."""
+
+from __future__ import annotations
+
+import pytest
+from _pytest.nodeid import NodeId
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let `xdist_group` hold: xdist 3.8 writes a group where pytest 9.2 does not look for it.
+
+    Without it each worker would start its own clusters and browsers, and make each module's
+    studies again. Where both agree again, nothing is changed here.
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        grouped = getattr(item, "_nodeid", item.nodeid)
+        if grouped != item.nodeid:
+            item._id = NodeId.parse(grouped)
