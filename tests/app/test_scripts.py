@@ -30,7 +30,7 @@ class Truth:
 TRUTHS = {
     "moons_mlp": Truth("maximize val_acc", "lr hidden activation solver alpha batch_size epochs"),
     "digits_svm": Truth(
-        "maximize test_accuracy", "standardize kernel C gamma balanced", "pca degree"
+        "maximize test_accuracy", "standardize kernel C gamma balanced pca degree", ""
     ),
     "forest_click": Truth(
         "maximize val_accuracy",
@@ -42,8 +42,8 @@ TRUTHS = {
     ),
     "ridge_dataclass": Truth(
         "maximize r2",
-        "alpha kernel.name kernel.gamma log_target",
-        "kernel.degree clip_quantile",
+        "alpha kernel.name kernel.gamma kernel.degree log_target",
+        "clip_quantile",
     ),
     "fourier_fire": Truth(
         "minimize test_mse",
@@ -74,8 +74,9 @@ TRUTHS = {
     ),
     "hgb_json": Truth(
         "maximize valid_auc",
-        "learning_rate max_iter max_leaf_nodes min_samples_leaf l2_regularization early_stopping",
-        "max_bins",
+        "learning_rate max_iter max_leaf_nodes min_samples_leaf l2_regularization early_stopping"
+        " max_bins",
+        "",
     ),
     "torch_tensorboard": Truth(
         "minimize loss/val",

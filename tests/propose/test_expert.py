@@ -385,7 +385,7 @@ def test_predicted_intervals_hold_what_they_promise() -> None:
     task = task_of(Space(tuple(Float(f"x{i}", 0.0, 1.0) for i in range(4))))
     rng = np.random.default_rng(0)
     held = total = 0
-    for seed in range(3):
+    for seed in range(16):
         journal = Journal(task)
         for number in range(12):
             [proposal] = ask(task, journal.history, seed=31 * seed + number)

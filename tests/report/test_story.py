@@ -129,7 +129,10 @@ def _against(best: Trial, other: Trial, history: History) -> Iterator[float]:
 
 
 def _foretold(history: History) -> Iterator[float]:
-    """How many results fell into their intervals, by exact intervals of a share."""
+    """How probable each claim said a gain is; how many results fell into their intervals."""
+    for trial in history.trials:
+        if trial.proposal.hypothesis is not None:
+            yield from map(float, re.findall(r"a gain: (0\.\d+)", trial.proposal.hypothesis.claim))
     held = [
         (trial.proposal.predicted, trial.values.get(0, trial.value))
         for trial in history.done()

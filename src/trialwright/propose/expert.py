@@ -29,10 +29,10 @@ from trialwright.task import Task
 
 Array = NDArray[np.float64]
 
-BETA = 10.0
+BETA = 5.0
 """Weight of the prior, divided by the number of results: piBO (arXiv 2204.11051), tempered, since a
 poor prior costs as much as a good one wins."""
-TRUST = 2.0
+TRUST = 1.0
 """Largest factor on what rules say; it falls with the weight of the prior."""
 CAUTION = 2.0
 """Weight of the log probability that a run ends well: a failed trial brings no result, and costs
