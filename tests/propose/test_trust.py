@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from benchmarks.misled import optimum, trials_needed
 
+from tests.propose.proposer_conformance import Journal, task_of
+from trialwright.propose.expert import Expert
 from trialwright.propose.trust import LEAST, trust
+from trialwright.space import Choice, Float, Space
 
 RNG = np.random.default_rng(0)
 TERMS = -np.abs(RNG.normal(0, 1.2, (12, 4)))
@@ -58,3 +61,28 @@ def test_the_corner_is_where_nobody_would_look() -> None:
         far, near = (optimum(name, wrong=wrong, seed=0) for wrong in (True, False))
         numbers = [key for key, place in near.items() if not float(place).is_integer()]
         assert min(abs(far[key] - near[key]) for key in numbers) > 0.3
+
+
+def test_each_kind_of_model_is_looked_at_once() -> None:
+    """Of a choice that decides more than all tuning every option gets its trial before long.
+
+    The first is far better than the second and third, so that improvement alone would stay there.
+    """
+    kinds = tuple(f"backbone-{index}" for index in range(6))
+    space = Space(
+        (
+            Choice("architecture", kinds),
+            Choice("data", tuple(f"set-{index}" for index in range(12))),
+            Float("lr", 1e-4, 1e-1, log=True),
+        )
+    )
+    tried = []
+    for seed in range(3):
+        journal = Journal(task_of(space))
+        for number in range(12):
+            rng = np.random.default_rng([seed, number])
+            [proposal] = Expert()(journal.task, journal.history, 1, rng)
+            kind = kinds.index(str(proposal.configuration["architecture"]))
+            journal.ended(proposal, [0.8, 0.5, 0.4, 0.4, 0.4, 0.9][kind] + 0.01 * rng.normal())
+        tried.append({trial.configuration["architecture"] for trial in journal.history.trials})
+    assert min(map(len, tried)) >= 5

@@ -53,6 +53,8 @@ SCATTERED = 30
 """Draws from the usual ranges where the results don't foretell each other."""
 SPREADING = 2.0
 """Probability of such a draw, per weight of the prior, with which it fades."""
+SCREENING = 1.0
+"""Log odds for an option that nobody has tried, of a choice that decides more than all tuning."""
 NEGLIGIBLE = 0.05
 """Loss of log improvement up to which a small change is left out: trials are to be understood."""
 SMALL = 0.08
@@ -298,12 +300,29 @@ class _Judge:
         promised = np.array([self._promise(c) for c in configurations])
         leant = self._trust * self._leaning.against(prior, configurations)
         believed = prior.log_terms(configurations) @ self._evidence.trust
-        total = self._weight * believed + promised + leant
+        total = self._weight * believed + promised + leant + self._untried(configurations)
         if self._model is None:
             return np.asarray(total + self._distance(configurations))
         points = self._model.features.of(configurations)
         total = total + self._model.log_improvement(points, self._best)
         return np.asarray(total + CAUTION * self._evidence.feasibility.log_probability(points))
+
+    def _untried(self, configurations: Sequence[Configuration]) -> Array:
+        """What speaks for options of the kind of model that no trial had: each is looked at once.
+
+        Expected improvement stays with the best of the few that were seen; how the others do is
+        worth more than one trial's gain, as long as there are trials to come.
+        """
+        prior = self._evidence.prior
+        total = np.zeros(len(configurations))
+        for name in prior.named("algorithm"):
+            odds = prior.odds(name)
+            seen = {trial.configuration.get(name) for trial in self._evidence.trials}
+            for index, configuration in enumerate(configurations):
+                option = configuration.get(name)
+                if name in configuration and option not in seen:
+                    total[index] += SCREENING * odds.get(option, 0.0)
+        return total
 
     def _promise(self, configuration: Configuration) -> float:
         move = self._moves.get(_key(configuration))

@@ -373,6 +373,13 @@ class Prior:
         density = max(bump.density(place) for bump in self._bumps(name, configuration))
         return math.log((1 - FLOOR) * density + FLOOR)
 
+    def odds(self, name: str) -> dict[Scalar, float]:
+        """Return how plausible each option of a choice is beforehand, 1 at most; {} for numbers."""
+        parameter = self.space[name]
+        if not isinstance(parameter, Choice) or not is_unordered(parameter):
+            return {}
+        return dict(zip(parameter.options, map(float, self._odds_of(name)), strict=True))
+
     def _odds_of(self, name: str) -> Array:
         if name not in self._odds_cache:
             parameter = self.space[name]
