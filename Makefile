@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 # Workers of the test suite: its tests mostly wait for processes.
-WORKERS ?= 3
+WORKERS ?= 4
 # `make bench FLAGS=` for the full figures, which take hours.
 FLAGS ?= --quick
 
