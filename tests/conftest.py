@@ -1,9 +1,17 @@
-"""What all tests share: groups that stay in one worker."""
+"""What all tests share: groups that stay in one worker, and what Hypothesis draws."""
 
 from __future__ import annotations
 
 import pytest
 from _pytest.nodeid import NodeId
+from hypothesis import settings
+
+from tests.thoroughness import thorough
+
+# At a desk every run looks elsewhere; whether a commit passes depends on the commit alone.
+settings.register_profile("commit", derandomize=True)
+if thorough():
+    settings.load_profile("commit")
 
 
 @pytest.hookimpl(trylast=True)

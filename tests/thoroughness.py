@@ -10,6 +10,11 @@ import os
 VARIABLE = "TRIALWRIGHT_THOROUGH"
 
 
-def repeats(quick: int, thorough: int) -> int:
+def thorough() -> bool:
+    """Say whether thoroughness is asked for."""
+    return os.environ.get(VARIABLE, "") not in ("", "0")
+
+
+def repeats(quick: int, every: int) -> int:
     """Return how many rounds a test plays: `quick` ones, or all where thoroughness is asked for."""
-    return thorough if os.environ.get(VARIABLE, "") not in ("", "0") else quick
+    return every if thorough() else quick

@@ -55,7 +55,7 @@ def _plain(name: str, known: Advice) -> Parameter | None:
 
 def _around(name: str, default: float, known: Advice) -> Parameter | None:
     low, high, log = _ends(default, known)
-    if not math.isfinite(high):
+    if not math.isfinite(high) or (low > 0 and not math.isfinite(high / low)):
         return None
     if isinstance(default, int) and (known.concept in _WHOLE or known.relative is not None):
         low, high = max(math.floor(low), min(int(default), 1)), max(math.ceil(high), 1)
