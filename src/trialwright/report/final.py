@@ -236,7 +236,7 @@ def _best(trial: Trial, history: History) -> BestTrial:
         values=tuple(trial.values.values()),
         configuration=trial.configuration,
         rationale=words.line(proposal.rationale),
-        reasons=_reasons(trial, history),
+        reasons=_reasons(trial, history, first=first.number),
         parent=proposal.parent,
         from_parent=words.changes(parent.configuration, trial.configuration) if parent else (),
         first=first.number,
@@ -251,16 +251,24 @@ def _best(trial: Trial, history: History) -> BestTrial:
     )
 
 
-def _reasons(trial: Trial, history: History) -> dict[str, str]:
-    """Why each value is what it is: as said by the trial, or by those that it came from."""
+def _reasons(trial: Trial, history: History, *, first: int) -> dict[str, str]:
+    """Why each value is what it is: as said by the trial, or by those that it came from.
+
+    A reason tells of a step from the trial's parent: where that is not the `first`, which the
+    value stands beside, the step is named.
+    """
     found = {}
     for name, value in trial.configuration.items():
         step: Trial | None = trial
         while step is not None and repr(step.configuration.get(name)) == repr(value):
             reason = step.proposal.reasons.get(name)
             if reason:
-                since = "" if step is trial else f" (trial {step.number})"
-                found[name] = words.line(reason) + since
+                since = [] if step is trial else [f"trial {step.number}"]
+                origin = step.proposal.parent
+                before = None if origin is None else history.trials[origin].configuration.get(name)
+                if origin != first and before is not None and before != value:
+                    since.append(f"from {words.value(before)} in trial {origin}")
+                found[name] = words.line(reason) + (f" ({', '.join(since)})" if since else "")
                 break
             parent = step.proposal.parent
             step = None if parent is None else history.trials[parent]
