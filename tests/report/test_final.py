@@ -536,3 +536,20 @@ def test_advice_keeps_to_what_is_usual_and_means_something(tmp_path: Path) -> No
     assert said("val_r2") == [layers]
     assert len(said("val_f1")) == 2
     assert said("val_f1_score")[1].startswith("scale_pos_weight was never varied")
+
+
+def test_a_reason_names_the_step_that_it_tells_of(tmp_path: Path) -> None:
+    """Less than in the parent may be more than in the first trial, which it stands beside."""
+    recorder = Recorder(tmp_path, network_task())
+    steps = ((0.0, {}), (0.4, {"dropout": "more of it"}), (0.2, {"dropout": "less of it"}))
+    for number, (dropout, reasons) in enumerate(steps):
+        proposal = Proposal(
+            configuration={**DEFAULTS, "dropout": dropout},
+            by="expert",
+            parent=number - 1 if number else None,
+            reasons=reasons,
+        )
+        observe(recorder, recorder.launch(recorder.admit(proposal)), 0.5 + 0.1 * number)
+    best = final_analysis(recorder.close()).best
+    assert best is not None
+    assert best.reasons == {"dropout": "less of it (from 0.4 in trial 1)"}
